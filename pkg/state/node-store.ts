@@ -1,0 +1,135 @@
+// The node's store as the rest of Manifold sees it: attachments, interfaces, leases, of this node, crash-safe.
+// This file is types only.
+import type { AttachmentId, JsonObject } from '../cni/plugin.ts';
+
+/** Who asks for an attachment. The UID is there when the runtime passes K8S_POD_UID. */
+export interface PodRef {
+  readonly uid?: string;
+  readonly namespace?: string;
+  readonly name?: string;
+}
+
+/** The process that wrote a record: tells an ADD that is under way from one that died. */
+export interface Writer {
+  readonly pid: number;
+  /** Field 22 of /proc/<pid>/stat, so that a reused pid is not taken for the same process. */
+  readonly startTime: string;
+  readonly bootId: string;
+}
+
+/**
+ * What the meta plugin was asked to attach, written before the first step (state "planned"), and what came out.
+ * DEL, CHECK and GC work from it.
+ */
+export interface AttachmentRecord extends AttachmentId {
+  /** The sandbox's record as a whole is keyed by containerId; position orders its attachments, 0 = default network. */
+  readonly position: number;
+  /** "namespace/name" of the definition, or the CNI name of the default network. */
+  readonly network: string;
+  readonly pod: PodRef;
+  readonly netns: string;
+  /** The network configuration list that was used, fully resolved. */
+  readonly config: JsonObject;
+  readonly args: Readonly<Record<string, string>>;
+  readonly state: 'planned' | 'adding' | 'added' | 'deleting';
+  /** The result, newest version, once added. */
+  readonly result?: JsonObject;
+  readonly writer: Writer;
+}
+
+/** An interface that one of our plugins made or moved, and what the device was before the first change. */
+export interface InterfaceRecord extends AttachmentId {
+  readonly plugin: string;
+  readonly network: string;
+  readonly pod: PodRef;
+  readonly netns: string;
+  /** Namespace.id of the pod's namespace. */
+  readonly netnsId: string;
+  /**
+   * Identity of a device that can have one holder only ("pci:0000:3b:00.2", "mac:02:…"); undefined for an
+   * interface that we create. Unique among the records.
+   */
+  readonly device?: string;
+  readonly state: 'adding' | 'added';
+  /** What the plugin needs to undo or check: its own shape. For a device: what it was before the first change. */
+  readonly saved: JsonObject;
+  readonly writer: Writer;
+}
+
+/** A lease of the file store: one address of one owner. */
+export interface LeaseRecord {
+  /** The allocation domain: addresses are unique within it. "" unless the configuration names one. */
+  readonly domain: string;
+  /** Canonical text of the address, no prefix length: "10.1.2.3", "2001:db8::1". */
+  readonly address: string;
+  /** `name` of the network configuration, for people. */
+  readonly network: string;
+  /** Pod UID, or the container ID where there is none, and the interface: who the lease belongs to. */
+  readonly owner: string;
+  readonly ifname: string;
+  /** The sandbox that holds it now: a DEL of another sandbox does not free it. */
+  readonly containerId: string;
+  readonly pod: PodRef;
+  readonly netns: string;
+  /** claimed: its ADD is under way (or died); held: in use; resting: freed, not given again while others are free. */
+  readonly state: 'claimed' | 'held' | 'resting';
+  /** Milliseconds since the epoch. */
+  readonly acquired: number;
+  /** Set while resting. */
+  readonly released?: number;
+  readonly writer: Writer;
+}
+
+/**
+ * Every method is one transaction unless it is called inside `transaction`. All are synchronous.
+ * @throws ManifoldError 'state' when the store cannot be read or written (full disk, read-only, damaged), saying
+ *   which file and what to do
+ */
+export interface NodeStore {
+  readonly directory: string;
+  /** This process, as the writer of new records. */
+  readonly writer: Writer;
+  /** BEGIN IMMEDIATE … COMMIT: no other process writes meanwhile. Rolls back when `work` throws. Nests. */
+  transaction<T>(work: () => T): T;
+
+  readonly attachments: {
+    /** Inserts or replaces by (containerId, ifname). */
+    put(record: AttachmentRecord): void;
+    get(id: AttachmentId): AttachmentRecord | undefined;
+    /** In order of position. */
+    ofContainer(containerId: string): AttachmentRecord[];
+    /** Of all sandboxes of this pod. */
+    ofPod(podUid: string): AttachmentRecord[];
+    all(): AttachmentRecord[];
+    remove(id: AttachmentId): void;
+  };
+
+  readonly interfaces: {
+    /**
+     * Inserts or replaces by (containerId, ifname, network).
+     * @throws ManifoldError 'device-held' naming the holder (pod, container, interface) when another record has the device
+     */
+    put(record: InterfaceRecord): void;
+    get(id: AttachmentId & { readonly network: string }): InterfaceRecord | undefined;
+    byDevice(device: string): InterfaceRecord | undefined;
+    all(): InterfaceRecord[];
+    remove(id: AttachmentId & { readonly network: string }): void;
+  };
+
+  readonly leases: {
+    put(record: LeaseRecord): void;
+    get(domain: string, address: string): LeaseRecord | undefined;
+    /** All leases of an owner's interface, in any domain. */
+    ofOwner(owner: string, ifname: string): LeaseRecord[];
+    /** All leases of a sandbox. */
+    ofContainer(containerId: string): LeaseRecord[];
+    /** Those of a domain with first <= address <= last, by address. Canonical text; both of one family. */
+    inRange(domain: string, first: string, last: string): LeaseRecord[];
+    all(): LeaseRecord[];
+    remove(domain: string, address: string): void;
+  };
+
+  /** True when the process that wrote a record still runs, in this boot. */
+  isAlive(writer: Writer): boolean;
+  close(): void;
+}
