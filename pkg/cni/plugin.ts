@@ -77,6 +77,8 @@ export interface DelegateOptions {
   readonly netns?: string | undefined;
   /** CNI_ARGS; our own when absent. */
   readonly args?: Readonly<Record<string, string>>;
+  /** CNI_PATH, absolute directories; our own when absent. */
+  readonly path?: readonly string[];
 }
 
 /**
