@@ -1,0 +1,2 @@
+// placeholder until the bundles exist
+console.log('build: nothing yet');

@@ -1,0 +1,33 @@
+// Two kinds of tests: unit (no root, no built files, in parallel) and root (the real kernel, one file after the other).
+import { defineConfig } from 'vitest/config';
+
+const execArgv = ['--disable-warning=ExperimentalWarning'];
+
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          name: 'unit',
+          include: ['{pkg,cni,ipam,meta}/**/*.test.ts'],
+          pool: 'forks',
+          execArgv,
+          testTimeout: 30_000,
+        },
+      },
+      {
+        test: {
+          name: 'root',
+          include: ['test/**/*.test.ts'],
+          pool: 'forks',
+          execArgv,
+          // Links, namespaces and the machine's two cores are shared by all of them.
+          fileParallelism: false,
+          globalSetup: ['test/kit/require-root.ts'],
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+        },
+      },
+    ],
+  },
+});
