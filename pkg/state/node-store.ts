@@ -112,6 +112,8 @@ export interface NodeStore {
     put(record: InterfaceRecord): void;
     get(id: AttachmentId & { readonly network: string }): InterfaceRecord | undefined;
     byDevice(device: string): InterfaceRecord | undefined;
+    /** Of all sandboxes of this pod. */
+    ofPod(podUid: string): InterfaceRecord[];
     all(): InterfaceRecord[];
     remove(id: AttachmentId & { readonly network: string }): void;
   };
