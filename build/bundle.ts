@@ -1,0 +1,71 @@
+// The esbuild bundles: one file each, no node_modules, and every built-in module looked up when it is first used.
+import { join } from 'node:path';
+import { type BuildOptions, build, type Metafile } from 'esbuild';
+
+/** What a runtime can exec, and the file that it starts with. */
+export const PROGRAMS = ['manifold', 'macvlan', 'host-device', 'manifold-ipam'] as const;
+export const CLI = 'manifold-cli';
+
+/**
+ * A snapshot may hold no built-in module, and a script starts sooner when it loads only those that it uses. So
+ * `require` hands out a stand-in that fetches the module at the first use of a name. That serves named imports only,
+ * hence the lint rule. Libraries that are loaded later, on demand, get the real thing.
+ */
+const LAZY = [
+  'var manifoldLoaded = false;',
+  'var require = (id) => manifoldLoaded ? process.getBuiltinModule(id)',
+  ' : new Proxy({}, { get: (_, name) => process.getBuiltinModule(id)[name] });',
+].join('');
+
+const COMMON: BuildOptions = {
+  bundle: true,
+  platform: 'node',
+  format: 'cjs',
+  target: 'node26',
+  external: ['node:*'],
+  minify: true,
+  metafile: true,
+  legalComments: 'none',
+  // yargs asks for its own place to look for translations, and goes on without.
+  define: { 'import.meta.url': '"file:///manifold"' },
+};
+
+/** Bundles one program. `snapshot`: for the executable, where `boot` leaves the main function for later. */
+export async function bundleProgram(entry: string, outfile: string, snapshot: boolean): Promise<Metafile> {
+  const { metafile } = await build({
+    ...COMMON,
+    metafile: true,
+    entryPoints: [entry],
+    outfile,
+    banner: { js: LAZY },
+    footer: { js: 'manifoldLoaded = true;' },
+    define: { ...COMMON.define, MANIFOLD_SNAPSHOT: String(snapshot) },
+  });
+  return metafile;
+}
+
+/** Bundles the command line for people, which is loaded whole when somebody types a command. */
+export async function bundleCli(entry: string, outfile: string): Promise<Metafile> {
+  const { metafile } = await build({
+    ...COMMON,
+    metafile: true,
+    entryPoints: [entry],
+    outfile,
+    banner: { js: 'var require = (id) => process.getBuiltinModule(id);' },
+    define: { ...COMMON.define, MANIFOLD_SNAPSHOT: 'false' },
+  });
+  return metafile;
+}
+
+/** dist/js: every program and the command line. Returns what each file was made of. */
+export async function bundleScripts(root: string, directory: string): Promise<Record<string, Metafile>> {
+  const made: Record<string, Metafile> = {};
+  for (const name of PROGRAMS)
+    made[name] = await bundleProgram(
+      join(root, 'meta/bin', `${name}.ts`),
+      join(directory, `${name}.cjs`),
+      false,
+    );
+  made[CLI] = await bundleCli(join(root, 'meta/cli/main.ts'), join(directory, `${CLI}.cjs`));
+  return made;
+}
