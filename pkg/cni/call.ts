@@ -1,0 +1,29 @@
+// What a call of a plugin needs and gives, whether it runs as a program or as a delegate in this process.
+import type { Environment } from './environment.ts';
+import type { JsonObject, Plugin } from './plugin.ts';
+
+/** What a call stands on. The same record serves the delegates that the call makes. */
+export interface CallDeps {
+  /** The whole environment: what is not CNI_* is handed on to plugins that are exec'ed. */
+  readonly env: Environment;
+  /** Our own types: as delegates they run in this process. */
+  readonly plugins: ReadonlyMap<string, Plugin>;
+  /** Takes log lines, and what exec'ed plugins wrote on their standard error. */
+  readonly stderr: (text: string) => void;
+  /** True when the path is the namespace that this process is in; false when it is another, or nothing. */
+  readonly isOwnNetns?: (path: string) => boolean;
+  /** How long an exec'ed plugin may take. @default 120000 */
+  readonly delegateTimeoutMs?: number;
+}
+
+/** What a plugin prints on standard output, and its exit code. */
+export interface Answer {
+  readonly exitCode: 0 | 1;
+  readonly output: JsonObject | undefined;
+}
+
+/** `readStdin(false)` takes only what is there already: VERSION needs no input, so that people can run it by hand. */
+export type ReadStdin = (wait: boolean) => string;
+
+/** answer.ts has the one implementation. It never throws. */
+export type AnswerCall = (plugin: Plugin, readStdin: ReadStdin, deps: CallDeps) => Promise<Answer>;
