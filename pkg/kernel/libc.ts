@@ -1,0 +1,36 @@
+// The C library through node:ffi: the few system calls that Node has no function for. Opened at the first call.
+import { dlopen, getInt32 } from 'node:ffi';
+
+/** Each function is the system call of its name; -1 means that `errno()` tells the reason. */
+function open() {
+  const { functions } = dlopen('libc.so.6', {
+    setns: { arguments: ['int32', 'int32'], return: 'int32' },
+    // The kernel's third argument is a long; declared fixed, it lies where a variadic callee looks for it.
+    ioctl: { arguments: ['int32', 'uint64', 'int64'], return: 'int32' },
+    socket: { arguments: ['int32', 'int32', 'int32'], return: 'int32' },
+    setsockopt: { arguments: ['int32', 'int32', 'int32', 'buffer', 'uint32'], return: 'int32' },
+    send: { arguments: ['int32', 'buffer', 'uint64', 'int32'], return: 'int64' },
+    recv: { arguments: ['int32', 'buffer', 'uint64', 'int32'], return: 'int64' },
+    sendto: { arguments: ['int32', 'buffer', 'uint64', 'int32', 'buffer', 'uint32'], return: 'int64' },
+    bind: { arguments: ['int32', 'buffer', 'uint32'], return: 'int32' },
+    close: { arguments: ['int32'], return: 'int32' },
+    _exit: { arguments: ['int32'], return: 'void' },
+    __errno_location: { arguments: [], return: 'pointer' },
+  });
+  const location = functions.__errno_location();
+  return {
+    ...functions,
+    /** The calling thread's errno. To be read right after the call that failed. */
+    errno: (): number => getInt32(location),
+  };
+}
+
+export type Libc = ReturnType<typeof open>;
+
+let opened: Libc | undefined;
+
+/** The C library of this thread. @throws Error where there is no libc.so.6 (musl) */
+export function libc(): Libc {
+  opened ??= open();
+  return opened;
+}
