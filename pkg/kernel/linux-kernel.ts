@@ -4,10 +4,17 @@ import type { Kernel } from './kernel.ts';
 import { LinuxNamespace } from './namespace.ts';
 import { openNetns, openOwnNetns } from './netns.ts';
 
-/** Each namespace that it gives must be closed by the caller. */
+/**
+ * The host's namespace is opened once and stays open for the life of the process: close() does nothing to it. Each
+ * other one is closed by its caller.
+ */
 export function createKernel(): Kernel {
+  let host: LinuxNamespace | undefined;
   return {
-    host: () => new LinuxNamespace(openOwnNetns(), undefined),
+    host: () => {
+      host ??= new LinuxNamespace(openOwnNetns(), undefined);
+      return host;
+    },
     open: (path) => {
       const netns = openNetns(path);
       if (netns === undefined) {

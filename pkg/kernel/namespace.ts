@@ -228,7 +228,8 @@ export class LinuxNamespace implements Namespace {
   }
 
   close(): void {
-    if (this.#closed) return;
+    // The host's is shared by all who ask for it.
+    if (this.#closed || this.path === undefined) return;
     this.#closed = true;
     this.#socket?.close();
     closeSync(this.#fd);
