@@ -59,22 +59,11 @@ const at = (words: Uint32Array, i: number): number => words[i] ?? 0;
 const rotate = (word: number, by: number): number => (word >>> by) | (word << (32 - by));
 
 /** First 32 bits of the fractions of the square roots of the first 8 primes. */
-const initialState = (): Uint32Array => Uint32Array.from(primes(8), (p) => fraction(p, 2));
-/** First 32 bits of the fractions of the cube roots of the first 64 primes. */
-const roundConstants = (): Uint32Array => Uint32Array.from(primes(64), (p) => fraction(p, 3));
+const initialState = (): Uint32Array => Uint32Array.from(primes(8), (p) => fraction(Math.sqrt(p)));
+/** The same of the cube roots of the first 64 primes: a double has some 18 bits to spare. */
+const roundConstants = (): Uint32Array => Uint32Array.from(primes(64), (p) => fraction(Math.cbrt(p)));
 
-/** floor(2^32 * n^(1/root)) mod 2^32, exact: the integer root of n * 2^(32 * root). */
-function fraction(n: number, root: 2 | 3): number {
-  const target = BigInt(n) << BigInt(32 * root);
-  let low = 0n;
-  let high = 1n << 40n;
-  while (low < high) {
-    const middle = (low + high + 1n) >> 1n;
-    if (middle ** BigInt(root) <= target) low = middle;
-    else high = middle - 1n;
-  }
-  return Number(low & 0xffffffffn);
-}
+const fraction = (root: number): number => Math.floor((root % 1) * 2 ** 32);
 
 function primes(count: number): number[] {
   const found: number[] = [];

@@ -80,6 +80,13 @@ export interface LeaseRecord {
   readonly writer: Writer;
 }
 
+/** A row of the store, its record not parsed. */
+export interface RawRow {
+  readonly table: 'attachments' | 'interfaces' | 'leases';
+  readonly columns: Readonly<Record<string, unknown>>;
+  readonly record: string;
+}
+
 /**
  * Every method is one transaction unless it is called inside `transaction`. All are synchronous.
  * @throws ManifoldError 'state' when the store cannot be read or written (full disk, read-only, damaged), saying
@@ -127,11 +134,20 @@ export interface NodeStore {
     ofContainer(containerId: string): LeaseRecord[];
     /** Those of a domain with first <= address <= last, by address. Canonical text; both of one family. */
     inRange(domain: string, first: string, last: string): LeaseRecord[];
+    /** How many leases, resting ones included, lie in a range as inRange takes it. Reads no records. */
+    count(domain: string, first: string, last: string): number;
+    /** The resting lease of such a range that was released first. */
+    longestResting(domain: string, first: string, last: string): LeaseRecord | undefined;
     all(): LeaseRecord[];
     remove(domain: string, address: string): void;
   };
 
+  /** Writes something and commits it. @throws ManifoldError as any write does: for STATUS */
+  ensureWritable(): void;
+  /** The rows as they are and what SQLite says of the file (nothing when it is sound): for checkState. */
+  raw(): { readonly integrity: readonly string[]; readonly rows: readonly RawRow[] };
   /** True when the process that wrote a record still runs, in this boot. */
   isAlive(writer: Writer): boolean;
+  /** Needless before the end of a process, where it costs a flush to the disk. */
   close(): void;
 }

@@ -1,0 +1,79 @@
+// The node's store over SQLite: one file for all plugins of this node.
+import { isManifoldError } from '../errors/manifold-error.ts';
+import { type Logger, silentLogger } from '../log/logger.ts';
+import { attachmentsTable } from './attachments-table.ts';
+import { interfacesTable } from './interfaces-table.ts';
+import { leasesTable } from './leases-table.ts';
+import type { NodeStore, Writer } from './node-store.ts';
+import { applyDeferred } from './spool.ts';
+import { openStateFile, type StateFile } from './state-file.ts';
+import { bootId, isAlive, thisWriter } from './writer.ts';
+
+export interface NodeStoreOptions {
+  /** Where releases wait that could not be written: they are carried out at opening. None when absent. */
+  readonly runDirectory?: string;
+  readonly log?: Logger;
+  /** Who writes. @default this process */
+  readonly writer?: Writer;
+}
+
+/**
+ * Opens the store of a directory, e.g. /var/lib/cni/manifold; makes it (mode 0700) when it is missing. Where it cannot
+ * be written, it can still be read, and each write throws.
+ * @throws ManifoldError 'state' when it cannot be read: damaged, forbidden, of a later version
+ */
+export function openNodeStore(directory: string, options: NodeStoreOptions = {}): NodeStore {
+  const { runDirectory, log = silentLogger } = options;
+  const file = openStateFile(directory);
+  const store = nodeStore(directory, file, options.writer);
+  if (file.readOnlyBecause !== undefined)
+    log.warn('store is read-only', { reason: String(file.readOnlyBecause) });
+  else if (runDirectory !== undefined) carryOutDeferred(store, runDirectory, log);
+  return store;
+}
+
+const TABLES = ['attachments', 'interfaces', 'leases'] as const;
+
+function carryOutDeferred(store: NodeStore, runDirectory: string, log: Logger): void {
+  try {
+    const count = applyDeferred(store, runDirectory);
+    if (count > 0) log.info('deferred releases carried out', { count });
+  } catch (error) {
+    // Still not writable: the files wait for the next store. A caller that writes will see why by itself.
+    if (!isManifoldError(error, 'state', 'try-later')) throw error;
+    log.warn('deferred releases cannot be carried out yet', { reason: error.message });
+  }
+}
+
+function nodeStore(directory: string, file: StateFile, givenWriter: Writer | undefined): NodeStore {
+  let writer = givenWriter;
+  let boot: string | undefined;
+  return {
+    directory,
+    get writer() {
+      writer ??= thisWriter();
+      return writer;
+    },
+    transaction: (work) => file.transaction(work),
+    attachments: attachmentsTable(file),
+    interfaces: interfacesTable(file),
+    leases: leasesTable(file),
+    ensureWritable: () => file.run('UPDATE probe SET writes = writes + 1'),
+    raw: () => ({
+      integrity: file
+        .all('PRAGMA integrity_check')
+        .map((row) => String(row.integrity_check))
+        .filter((line) => line !== 'ok'),
+      rows: TABLES.flatMap((table) =>
+        file
+          .all(`SELECT * FROM ${table}`)
+          .map(({ record, ...columns }) => ({ table, columns, record: String(record) })),
+      ),
+    }),
+    isAlive(of) {
+      boot ??= bootId();
+      return isAlive(of, boot);
+    },
+    close: () => file.close(),
+  };
+}

@@ -1,0 +1,114 @@
+// Releases that could not be written into the store when they were due, kept as files until it can be written again.
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { AttachmentId } from '../cni/plugin.ts';
+import { ManifoldError } from '../errors/manifold-error.ts';
+import type { NodeStore } from './node-store.ts';
+import { errnoOf } from './state-error.ts';
+
+export interface ReleaseIntent extends AttachmentId {
+  /** Narrows leases and interfaces to those of one network configuration. Attachment records have other names. */
+  readonly network?: string;
+  /** What is released: all three unless one is named. */
+  readonly only?: 'leases' | 'interfaces' | 'attachments';
+}
+
+interface Spooled extends ReleaseIntent {
+  readonly time: number;
+  readonly reason: string;
+}
+
+const spoolOf = (runDirectory: string): string => join(runDirectory, 'released');
+
+/**
+ * Writes down that everything of this attachment is to be released: the next store that is opened for writing with
+ * the same run directory does it. For DEL, which must succeed while the store cannot be written.
+ * @param reason why not now, for people
+ * @throws ManifoldError 'try-later' when this cannot be written either
+ */
+export function deferRelease(
+  runDirectory: string,
+  intent: ReleaseIntent,
+  reason: string,
+  time = Date.now(),
+): void {
+  const directory = spoolOf(runDirectory);
+  const spooled: Spooled = { ...intent, time, reason };
+  // Sorts by time; the rest keeps two of one moment apart, threads of one process included.
+  const name = `${String(time).padStart(16, '0')}-${process.pid}-${process.hrtime.bigint()}`;
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    const draft = join(directory, `.${name}`);
+    writeFileSync(draft, JSON.stringify(spooled), { mode: 0o600 });
+    renameSync(draft, join(directory, `${name}.json`));
+  } catch (error) {
+    throw new ManifoldError(
+      'try-later',
+      `Cannot release ${intent.containerId} ${intent.ifname}: neither the store nor ${directory} can be written (${error instanceof Error ? error.message : String(error)})`,
+      {
+        hint: `The store: ${reason}. Make room on one of the two file systems; the runtime repeats the DEL.`,
+        cause: error,
+      },
+    );
+  }
+}
+
+/**
+ * Does what was deferred, all in one transaction, and removes the files.
+ * @returns how many releases there were
+ * @throws ManifoldError 'state', 'try-later' when the store cannot be written: the files stay
+ */
+export function applyDeferred(store: NodeStore, runDirectory: string): number {
+  const directory = spoolOf(runDirectory);
+  const files = namesIn(directory).filter((name) => name.endsWith('.json'));
+  if (files.length === 0) return 0;
+  const intents = files.sort().flatMap((name) => readIntent(join(directory, name)) ?? []);
+  store.transaction(() => {
+    for (const intent of intents) release(store, intent);
+  });
+  // After the commit: a crash in between leaves files that are applied again, which changes nothing.
+  for (const name of files) rmSync(join(directory, name), { force: true });
+  return intents.length;
+}
+
+/** What is still to be released, oldest first. */
+export const deferredReleases = (runDirectory: string): ReleaseIntent[] =>
+  namesIn(spoolOf(runDirectory))
+    .filter((name) => name.endsWith('.json'))
+    .sort()
+    .flatMap((name) => readIntent(join(spoolOf(runDirectory), name)) ?? []);
+
+function release(store: NodeStore, intent: Spooled): void {
+  const { only, network, containerId, ifname, time } = intent;
+  const ours = (record: AttachmentId & { readonly network: string }) =>
+    record.containerId === containerId &&
+    record.ifname === ifname &&
+    (network === undefined || record.network === network);
+  if (only === undefined || only === 'leases')
+    // Acquired after the DEL that could not be written: another ADD's.
+    for (const lease of store.leases.ofContainer(containerId).filter(ours))
+      if (lease.state !== 'resting' && lease.acquired <= time)
+        store.leases.put({ ...lease, state: 'resting', released: time });
+  if (only === undefined || only === 'interfaces')
+    for (const record of store.interfaces.all().filter(ours)) store.interfaces.remove(record);
+  if (only === undefined || only === 'attachments') store.attachments.remove({ containerId, ifname });
+}
+
+function namesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+function readIntent(path: string): Spooled | undefined {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8')) as Spooled;
+  } catch (error) {
+    // Gone: another process applied it. Torn by power loss: the sandbox that it spoke of is gone with the boot.
+    if (errnoOf(error) === 'ENOENT' || error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,213 @@
+// state.db: how it is made, opened, and written in transactions. What is in it, the tables know.
+import { existsSync, linkSync, mkdirSync, statSync, unlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync, type SQLInputValue, type SQLOutputValue, type StatementSync } from 'node:sqlite';
+import { ManifoldError } from '../errors/manifold-error.ts';
+import { emptyDatabase, readCopy } from './read-copy.ts';
+import { migrationFrom, upgrade } from './schema.ts';
+import { type Doing, errnoOf, sqliteCode, stateError } from './state-error.ts';
+
+export type Row = Record<string, SQLOutputValue>;
+
+/**
+ * Above this size the write-ahead log is folded into the file by whoever commits next. Each start of SQLite reads
+ * the log whole, and processes that end without closing never shorten it by themselves.
+ */
+const LONGEST_LOG_BYTES = 400_000;
+
+export class StateFile {
+  readonly path: string;
+  /** Why nothing can be written: a copy or nothing at all is read in place of the file. */
+  readonly readOnlyBecause: unknown;
+  readonly #db: DatabaseSync;
+  readonly #statements = new Map<string, StatementSync>();
+  #depth = 0;
+
+  constructor(path: string, db: DatabaseSync, readOnlyBecause?: unknown) {
+    this.path = path;
+    this.readOnlyBecause = readOnlyBecause;
+    this.#db = db;
+  }
+
+  /** Rows as they come out of SQLite; not to be held over another statement. */
+  all(sql: string, ...values: SQLInputValue[]): Row[] {
+    return this.#saying('read', () => this.#prepared(sql).all(...values));
+  }
+
+  get(sql: string, ...values: SQLInputValue[]): Row | undefined {
+    return this.#saying('read', () => this.#prepared(sql).get(...values));
+  }
+
+  /** Writes; in a transaction of its own unless one is open. */
+  run(sql: string, ...values: SQLInputValue[]): void {
+    this.transaction(() => this.#prepared(sql).run(...values));
+  }
+
+  transaction<T>(work: () => T): T {
+    if (this.#depth > 0) return this.#nested(work);
+    if (this.readOnlyBecause !== undefined) throw this.readOnlyBecause;
+    const value = this.#saying('write', () => {
+      this.#db.exec('BEGIN IMMEDIATE');
+      return this.#within(work, 'COMMIT', 'ROLLBACK');
+    });
+    this.#foldLongLog();
+    return value;
+  }
+
+  close(): void {
+    this.#statements.clear();
+    this.#db.close();
+  }
+
+  #nested<T>(work: () => T): T {
+    const name = `s${this.#depth}`;
+    return this.#saying('write', () => {
+      this.#db.exec(`SAVEPOINT ${name}`);
+      return this.#within(work, `RELEASE ${name}`, `ROLLBACK TO ${name}; RELEASE ${name}`);
+    });
+  }
+
+  #within<T>(work: () => T, done: string, undo: string): T {
+    this.#depth++;
+    try {
+      const value = work();
+      if (value instanceof Promise)
+        throw new ManifoldError(
+          'internal',
+          'Cannot commit to the store: a transaction must not wait (promise)',
+        );
+      this.#db.exec(done);
+      return value;
+    } catch (error) {
+      // A full disk ends the transaction inside SQLite: then there is nothing left to roll back.
+      if (this.#db.isTransaction) this.#db.exec(undo);
+      throw error;
+    } finally {
+      this.#depth--;
+    }
+  }
+
+  #prepared(sql: string): StatementSync {
+    let statement = this.#statements.get(sql);
+    if (statement === undefined) {
+      statement = this.#db.prepare(sql);
+      this.#statements.set(sql, statement);
+    }
+    return statement;
+  }
+
+  #saying<T>(doing: Doing, work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      throw stateError(doing, this.path, error);
+    }
+  }
+
+  #foldLongLog(): void {
+    if ((statSync(`${this.path}-wal`, { throwIfNoEntry: false })?.size ?? 0) < LONGEST_LOG_BYTES) return;
+    try {
+      this.#db.exec('PRAGMA busy_timeout = 0; PRAGMA wal_checkpoint(TRUNCATE)');
+    } catch (error) {
+      // Committed already; whoever comes next folds it. A checkpoint that meets others reports, and does not throw.
+      if (sqliteCode(error) === undefined) throw error;
+    } finally {
+      this.#db.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
+    }
+  }
+}
+
+/** How long a process waits for the transactions of others before it gives up with 'try-later'. */
+const BUSY_TIMEOUT_MS = 10_000;
+
+/**
+ * Opens state.db in a directory, and makes both where they are missing. Where nothing can be written (read-only or
+ * full file system), what was recorded can still be read.
+ * @throws ManifoldError 'state', 'try-later'
+ */
+export function openStateFile(directory: string): StateFile {
+  const path = join(directory, 'state.db');
+  try {
+    if (!existsSync(path)) createStateFile(directory, path);
+  } catch (error) {
+    const translated = stateError('open', path, error);
+    if (!cannotWrite(error)) throw translated;
+    return new StateFile(path, emptyDatabase(), translated);
+  }
+  try {
+    return new StateFile(path, openWritable(path));
+  } catch (error) {
+    const translated = stateError('open', path, error);
+    if (!cannotWrite(error)) throw translated;
+    const copy = readable(path);
+    if (copy === undefined) throw translated;
+    return new StateFile(path, copy, translated);
+  }
+}
+
+function readable(path: string): DatabaseSync | undefined {
+  try {
+    const copy = readCopy(path);
+    if (copy !== undefined) upgrade(copy, path);
+    return copy;
+  } catch (error) {
+    throw stateError('read', path, error);
+  }
+}
+
+function openWritable(path: string): DatabaseSync {
+  const db = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS });
+  try {
+    // NORMAL: a commit is not flushed, so that power loss may undo the last ones (the sandboxes they speak of are
+    // gone then too) but cannot damage the file. The log is folded by #foldLongLog alone.
+    db.exec('PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0');
+    upgrade(db, path);
+    return db;
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+}
+
+/** Makes the file under another name and gives it its own only when it is whole, so that no process sees half of one. */
+function createStateFile(directory: string, path: string): void {
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  // A log without its file would be taken for the log of the new one: SQLite ties the two by name only.
+  if (existsSync(`${path}-wal`) && !existsSync(path))
+    throw new ManifoldError(
+      'state',
+      `Cannot open the node's store: its log is there but the file is not (${path}-wal)`,
+      {
+        hint: `Put ${path} back beside it, or move the whole directory away: mv ${directory} ${directory}.damaged`,
+      },
+    );
+  const draft = `${path}.new-${process.pid}-${process.hrtime.bigint()}`;
+  try {
+    const db = new DatabaseSync(draft);
+    try {
+      db.exec(`PRAGMA journal_mode = WAL; BEGIN; ${migrationFrom(0)} COMMIT`);
+    } finally {
+      db.close();
+    }
+    linkSync(draft, path);
+  } catch (error) {
+    if (errnoOf(error) !== 'EEXIST' || !existsSync(path)) throw error;
+  } finally {
+    for (const left of [draft, `${draft}-wal`, `${draft}-shm`, `${draft}-journal`]) removeFile(left);
+  }
+}
+
+function removeFile(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT' && errnoOf(error) !== 'EROFS') throw error;
+  }
+}
+
+/** Read-only and full file systems: reading must go on. */
+function cannotWrite(error: unknown): boolean {
+  const sqlite = sqliteCode(error);
+  if (sqlite !== undefined) return [8, 10, 13, 14].includes(sqlite & 0xff);
+  return ['EROFS', 'ENOSPC', 'EDQUOT'].includes(errnoOf(error) ?? '');
+}
