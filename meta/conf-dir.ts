@@ -1,0 +1,54 @@
+// The CNI configuration directory as libcni and Multus read it: by file order, by the `name` inside, by path.
+import type { JsonObject } from '../pkg/cni/plugin.ts';
+import { parseJsonObject } from './definition.ts';
+import type { Files } from './files.ts';
+
+export interface ConfFile {
+  readonly path: string;
+  readonly config: JsonObject;
+}
+
+const LIST = /\.conflist$/;
+const SINGLE = /\.(conf|json)$/;
+
+/** @returns the file, or one sentence that says what is wrong; undefined when there is none */
+export function readConfFile(files: Files, path: string): ConfFile | string | undefined {
+  const text = files.readText(path);
+  if (text === undefined) return undefined;
+  const config = parseJsonObject(text);
+  return typeof config === 'string' ? `${path} ${config}` : { path, config };
+}
+
+export interface ConfSearch {
+  readonly found: ConfFile | undefined;
+  /** Files that could not be read, one sentence each. */
+  readonly problems: readonly string[];
+}
+
+/** The network of this `name`: configuration lists first, then single configurations (NPWG 3.4.1), by file name. */
+export function findConfByName(files: Files, directory: string, name: string): ConfSearch {
+  return search(files, directory, [LIST, SINGLE], ({ config }) => config.name === name);
+}
+
+/** The first file in alphabetical order that `accept` takes: what a runtime would use. */
+export function firstConf(files: Files, directory: string, accept: (file: ConfFile) => boolean): ConfSearch {
+  return search(files, directory, [/\.(conflist|conf|json)$/], accept);
+}
+
+function search(
+  files: Files,
+  directory: string,
+  rounds: readonly RegExp[],
+  accept: (file: ConfFile) => boolean,
+): ConfSearch {
+  const problems: string[] = [];
+  const names = files.list(directory) ?? [];
+  for (const pattern of rounds) {
+    for (const name of names.filter((one) => pattern.test(one))) {
+      const file = readConfFile(files, `${directory}/${name}`);
+      if (typeof file === 'string') problems.push(file);
+      else if (file !== undefined && accept(file)) return { found: file, problems };
+    }
+  }
+  return { found: undefined, problems };
+}

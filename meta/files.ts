@@ -1,0 +1,39 @@
+// What the meta plugin reads from the file system, as an interface: the planner's facts come through here.
+import { readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
+import { ManifoldError } from '../pkg/errors/manifold-error.ts';
+
+export interface Files {
+  /** @throws ManifoldError 'io' for all but a missing file */
+  readText(path: string): string | undefined;
+  /** Names in a directory, sorted. @throws ManifoldError 'io' for all but a missing directory */
+  list(directory: string): string[] | undefined;
+  kind(path: string): 'file' | 'directory' | undefined;
+  /** With symbolic links resolved; undefined when nothing is there. */
+  realPath(path: string): string | undefined;
+  /** "<device>:<inode>": two names of one file have the same. */
+  identity(path: string): string | undefined;
+}
+
+export const nodeFiles: Files = {
+  readText: (path) => ifThere(path, 'read', () => readFileSync(path, 'utf8')),
+  list: (directory) => ifThere(directory, 'list', () => readdirSync(directory).sort()),
+  kind: (path) => {
+    const stat = ifThere(path, 'look at', () => statSync(path));
+    return stat?.isDirectory() ? 'directory' : stat?.isFile() ? 'file' : undefined;
+  },
+  realPath: (path) => ifThere(path, 'resolve', () => realpathSync(path)),
+  identity: (path) => {
+    const stat = ifThere(path, 'look at', () => statSync(path));
+    return stat && `${stat.dev}:${stat.ino}`;
+  },
+};
+
+function ifThere<T>(path: string, verb: string, read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+    throw new ManifoldError('io', `Cannot ${verb} ${path}: ${message}`, { cause: error });
+  }
+}
