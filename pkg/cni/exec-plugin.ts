@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ManifoldError } from '../errors/manifold-error.ts';
 import type { Environment } from './environment.ts';
+import { isErrno } from './errno.ts';
 
 const MAX_STDOUT_BYTES = 4 * 1024 * 1024;
 const KEPT_STDERR_CHARS = 4096;
@@ -141,8 +142,4 @@ function killGroup(child: ChildProcess): void {
     // It has just ended by itself.
     if (!isErrno(error, 'ESRCH')) throw error;
   }
-}
-
-function isErrno(error: unknown, code: string): boolean {
-  return error instanceof Error && 'code' in error && error.code === code;
 }

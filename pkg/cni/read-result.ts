@@ -9,10 +9,11 @@ import {
   number,
   object,
   pipe,
-  regex,
   safeParse,
   string,
 } from 'valibot';
+import { readAddress } from '../ip/address.ts';
+import { readCidr } from '../ip/cidr.ts';
 import { configError, problemsOf, sentence } from './config-error.ts';
 import type { CniDns, CniInterface, CniIp, CniResult, CniRoute } from './result.ts';
 import { type CniVersion, isAtLeast, isSupported, SUPPORTED_VERSIONS } from './versions.ts';
@@ -26,12 +27,12 @@ const count = nullish(
 const ip = nullish(
   pipe(
     string('must be an IP address'),
-    check((value) => value === '' || /^[0-9A-Fa-f:.]+$/.test(value), 'must be an IP address'),
+    check((value) => value === '' || readAddress(value) !== undefined, 'must be an IP address'),
   ),
 );
 const cidr = pipe(
   string('must be an IP address with prefix length'),
-  regex(/^[0-9A-Fa-f:.]+\/\d{1,3}$/, 'must be an IP address with prefix length'),
+  check((value) => readCidr(value) !== undefined, 'must be an IP address with prefix length'),
 );
 
 const route = object({

@@ -1,6 +1,7 @@
 // Standard input and output of a process, synchronously: process.exit() cuts off what process.stdout has not written.
 import { closeSync, constants, fstatSync, openSync, readSync, writeSync } from 'node:fs';
 import { isatty } from 'node:tty';
+import { isErrno } from './errno.ts';
 import { MAX_INPUT_LENGTH } from './network-config.ts';
 
 const CHUNK = 64 * 1024;
@@ -57,9 +58,8 @@ function attempt(call: () => number): number | 'again' {
   try {
     return call();
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined;
-    if (code === 'EAGAIN') return 'again';
-    if (code === 'EPIPE' || code === 'EOF') return 0;
+    if (isErrno(error, 'EAGAIN')) return 'again';
+    if (isErrno(error, 'EPIPE', 'EOF')) return 0;
     throw error;
   }
 }
