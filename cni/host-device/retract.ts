@@ -1,0 +1,103 @@
+// Brings a device back to the host and makes it what it was, wherever it is now: in the pod under any name, or on the
+// host under the name that it had in the pod (so the kernel returns it when a namespace dies).
+import type { Retract, RetractTarget } from '../../pkg/attach/retract.ts';
+import { isManifoldError } from '../../pkg/errors/manifold-error.ts';
+import type { Kernel, Link, Namespace } from '../../pkg/kernel/kernel.ts';
+import { isErrno } from '../../pkg/kernel/kernel-error.ts';
+import { isDevice, planRestore, readSaved, type SavedDevice } from './saved-device.ts';
+
+/** @param kernel gives the host's namespace */
+export function createRetractDevice(kernel: Kernel): Retract {
+  return (target) => {
+    const saved = target.record === undefined ? undefined : readSaved(target.record.saved);
+    // Without a note of what the device was there is nothing to put back: never moved, or a user-space driver.
+    return saved === undefined ? [] : retractDevice(kernel.host(), target, saved);
+  };
+}
+
+export function retractDevice(
+  host: Namespace,
+  { pod, ifname, log }: Pick<RetractTarget, 'pod' | 'ifname' | 'log'>,
+  saved: SavedDevice,
+): string[] {
+  const problems: string[] = [];
+  const inPod = pod === undefined ? undefined : findDevice(pod, saved, ifname);
+  const home = pod === undefined || inPod === undefined ? undefined : moveHome(host, pod, inPod, saved);
+  const device = home === undefined ? findDevice(host, saved, undefined) : host.link({ index: home });
+  if (device === undefined) {
+    log.warn('device is nowhere to be found: unplugged, or moved on by the pod', { device: saved.host.name });
+    return problems;
+  }
+  renameHome(host, device, saved, problems);
+  restore(host, device.index, saved, problems);
+  return problems;
+}
+
+function findDevice(place: Namespace, saved: SavedDevice, podName: string | undefined): Link | undefined {
+  const { index } = saved;
+  const known = podName === undefined || index === undefined ? undefined : place.link({ index });
+  if (known !== undefined && isDevice(saved, known, podName)) return known;
+  return place.links().find((link) => isDevice(saved, link, podName));
+}
+
+function moveHome(host: Namespace, pod: Namespace, link: Link, saved: SavedDevice): number {
+  const { name } = saved.host;
+  if (link.altnames.includes(name)) pod.setLink(link.index, { removeAltnames: [name] });
+  // Where its name is taken meanwhile it comes back under another: renameHome reports that.
+  return pod.moveLink(link.index, host, { name: host.link({ name }) === undefined ? name : freeName(host) });
+}
+
+/** A name that no link has: where the device's own is taken meanwhile. */
+function freeName(host: Namespace): string {
+  for (let n = 0; ; n++) {
+    const name = `mfold${n}`;
+    if (host.link({ name }) === undefined) return name;
+  }
+}
+
+function renameHome(host: Namespace, device: Link, saved: SavedDevice, problems: string[]): void {
+  const { name } = saved.host;
+  if (device.name === name) return;
+  try {
+    if (device.altnames.includes(name)) host.setLink(device.index, { removeAltnames: [name] });
+    if (device.up) host.setLink(device.index, { up: false });
+    host.setLink(device.index, { name });
+  } catch (error) {
+    if (!isManifoldError(error)) throw error;
+    problems.push(
+      isErrno(error, 'EEXIST')
+        ? `its name ${name} is taken on the host: it is ${device.name} now`
+        : error.message,
+    );
+  }
+}
+
+function restore(host: Namespace, index: number, saved: SavedDevice, problems: string[]): void {
+  const attempt = (work: () => void) => {
+    try {
+      work();
+    } catch (error) {
+      if (!isManifoldError(error)) throw error;
+      problems.push(error.message);
+    }
+  };
+  const now = host.link({ index });
+  if (now === undefined) return;
+  const changes = planRestore(saved, now);
+  // Most drivers change a MAC only while the device is down.
+  if (now.up && changes.some((change) => change.mac !== undefined))
+    attempt(() => host.setLink(index, { up: false }));
+  for (const change of changes) attempt(() => host.setLink(index, change));
+  attempt(() => host.setLink(index, { up: saved.host.up }));
+  for (const cidr of saved.addresses) attempt(() => host.addAddress(index, { cidr }));
+  for (const { dst, gateway, priority, table } of saved.routes)
+    attempt(() =>
+      host.addRoute({
+        dst,
+        index,
+        ...(gateway === undefined ? {} : { gateway }),
+        ...(priority === undefined ? {} : { priority }),
+        ...(table === undefined ? {} : { table }),
+      }),
+    );
+}

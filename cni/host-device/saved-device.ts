@@ -1,0 +1,121 @@
+// What a device was before the first change, as it stands in its record, and the way back. Pure.
+import * as v from 'valibot';
+import type { JsonObject } from '../../pkg/cni/plugin.ts';
+import type { Address, Link, LinkChange, Route } from '../../pkg/kernel/kernel.ts';
+
+const linkSchema = v.object({
+  index: v.number(),
+  name: v.string(),
+  kind: v.optional(v.string()),
+  mac: v.optional(v.string()),
+  permMac: v.optional(v.string()),
+  /** "pci/0000:3b:00.2" */
+  bus: v.optional(v.string()),
+  mtu: v.number(),
+  up: v.boolean(),
+  promisc: v.boolean(),
+  allmulti: v.boolean(),
+  multicast: v.boolean(),
+  arp: v.boolean(),
+  txQueueLength: v.number(),
+  group: v.number(),
+  alias: v.string(),
+  altnames: v.array(v.string()),
+});
+
+const savedSchema = v.object({
+  /** How the device was on the host. */
+  host: linkSchema,
+  /** What the host had on it: only where the configuration forced it out of the host's hands. */
+  addresses: v.array(v.string()),
+  routes: v.array(
+    v.object({
+      dst: v.string(),
+      gateway: v.optional(v.string()),
+      priority: v.optional(v.number()),
+      table: v.optional(v.number()),
+    }),
+  ),
+  /** Its index in the pod, once it is there. */
+  index: v.optional(v.number()),
+});
+
+export type SavedDevice = v.InferOutput<typeof savedSchema>;
+
+/** Undefined for a record of a device that was not moved (a user-space driver). */
+export function readSaved(saved: JsonObject): SavedDevice | undefined {
+  const parsed = v.safeParse(savedSchema, saved);
+  return parsed.success ? parsed.output : undefined;
+}
+
+const RTPROT_KERNEL = 2;
+const RT_TABLE_LOCAL = 255;
+
+/** @param addresses @param routes all of the device, as the host has them */
+export function saveDevice(link: Link, addresses: readonly Address[], routes: readonly Route[]): SavedDevice {
+  const { index, name, mac, permMac, mtu, up, promisc, allmulti, multicast, arp, txQueueLength, group } =
+    link;
+  return {
+    host: {
+      index,
+      name,
+      ...(link.kind === undefined ? {} : { kind: link.kind }),
+      ...(mac === undefined ? {} : { mac }),
+      ...(permMac === undefined ? {} : { permMac }),
+      ...(link.device === undefined ? {} : { bus: `${link.device.bus}/${link.device.name}` }),
+      ...{ mtu, up, promisc, allmulti, multicast, arp, txQueueLength, group },
+      alias: link.alias ?? '',
+      altnames: [...link.altnames],
+    },
+    addresses: addresses.filter((a) => !isLinkLocal(a.cidr)).map((a) => a.cidr),
+    routes: routes
+      .filter((route) => route.protocol !== RTPROT_KERNEL && route.table !== RT_TABLE_LOCAL)
+      .map(({ dst, gateway, priority, table }) => ({
+        dst,
+        ...(gateway === undefined ? {} : { gateway }),
+        priority,
+        table,
+      })),
+  };
+}
+
+export const isLinkLocal = (cidr: string): boolean => /^fe[89ab]/i.test(cidr);
+
+/** What must be set on the device, back on the host, to make it what it was. Up comes last, apart from this. */
+export function planRestore(saved: SavedDevice, now: Link): LinkChange[] {
+  const { host } = saved;
+  const changes: LinkChange[] = [];
+  if (host.mac !== undefined && host.mac !== now.mac) changes.push({ mac: host.mac });
+  if (host.mtu !== now.mtu) changes.push({ mtu: host.mtu });
+  if (host.txQueueLength !== now.txQueueLength) changes.push({ txQueueLength: host.txQueueLength });
+  if (host.group !== now.group) changes.push({ group: host.group });
+  if (host.alias !== (now.alias ?? '')) changes.push({ alias: host.alias });
+  for (const flag of ['promisc', 'allmulti', 'multicast', 'arp'] as const)
+    if (host[flag] !== now[flag]) changes.push({ [flag]: host[flag] });
+  const extra = now.altnames.filter((name) => !host.altnames.includes(name));
+  const lost = host.altnames.filter((name) => !now.altnames.includes(name));
+  if (extra.length > 0) changes.push({ removeAltnames: extra });
+  if (lost.length > 0) changes.push({ addAltnames: lost });
+  return changes;
+}
+
+/**
+ * Whether a link is the device of the record: by what a pod cannot change (bus address, the hardware's MAC). A virtual
+ * device has neither: there its kind and index tell, in the pod also its MAC, since a move may change the index.
+ * @param podName the interface's name in the pod; undefined for a link of the host
+ */
+export function isDevice(saved: SavedDevice, link: Link, podName: string | undefined): boolean {
+  const { host } = saved;
+  if (host.bus !== undefined)
+    return link.device !== undefined && `${link.device.bus}/${link.device.name}` === host.bus;
+  if (host.permMac !== undefined && link.permMac !== undefined) return host.permMac === link.permMac;
+  if (host.kind !== link.kind) return false;
+  if (podName === undefined) return link.index === host.index;
+  return link.index === (saved.index ?? host.index) || (link.mac === host.mac && link.name === podName);
+}
+
+/** The key that lets a device have one holder only. */
+export function deviceKey(link: Link): string {
+  if (link.device !== undefined) return `${link.device.bus}:${link.device.name}`;
+  return link.permMac === undefined ? `link:${link.index}` : `mac:${link.permMac}`;
+}

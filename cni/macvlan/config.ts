@@ -1,0 +1,25 @@
+// What a macvlan network configuration may say: the keys of the reference plugin, validated.
+import * as v from 'valibot';
+import { macSchema } from '../../pkg/attach/mac-schema.ts';
+import { manifoldOptions } from '../../pkg/cni/manifold-options.ts';
+
+export const MODES = ['bridge', 'private', 'vepa', 'passthru'] as const;
+
+export const macvlanConfig = v.object({
+  /** Name of the parent; the interface of the default route when absent. */
+  master: v.optional(
+    v.pipe(v.string(), v.maxLength(15, 'must be an interface name of at most 15 characters')),
+  ),
+  mode: v.optional(v.picklist(MODES, `must be one of ${MODES.join(', ')}`), 'bridge'),
+  /** 0: the parent's. */
+  mtu: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(65535)), 0),
+  mac: v.optional(macSchema),
+  /** The parent is looked up inside the pod's namespace. */
+  linkInContainer: v.optional(v.boolean(), false),
+  /** IFLA_MACVLAN_BC_QUEUE_LEN; 0: the kernel's default. */
+  bcqueuelen: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(0xffffffff)), 0),
+  runtimeConfig: v.optional(v.object({ mac: v.optional(macSchema) })),
+  manifold: manifoldOptions,
+});
+
+export type MacvlanConfig = v.InferOutput<typeof macvlanConfig>;

@@ -1,0 +1,53 @@
+// From a process to one CNI call of one of our plugins, and out again.
+
+import { basename } from 'node:path';
+import { argv, env, execPath, exit } from 'node:process';
+import type { Plugin } from '../../pkg/cni/plugin.ts';
+import { runProgram } from '../../pkg/cni/program.ts';
+import { readStdin, writeAll } from '../../pkg/cni/stdio.ts';
+import { createLogger } from '../../pkg/log/logger.ts';
+import { createProgramDeps, type ProgramDeps } from './program-deps.ts';
+
+/** Makes the plugins that run in this process: the one that is called and those that it may delegate to. */
+export type CreatePlugins = (deps: ProgramDeps) => readonly Plugin[];
+
+/**
+ * Runs the plugin of that name and ends the process.
+ * @param step called at each boundary between two effects; the crash tests die there
+ */
+export async function start(
+  name: string,
+  create: CreatePlugins,
+  step?: (name: string) => void,
+): Promise<void> {
+  const stderr = (text: string) => writeAll(2, text);
+  const deps = createProgramDeps(createLogger({ level: 'warn', sink: stderr }), step);
+  const plugins = new Map(create(deps).map((plugin) => [plugin.name, plugin]));
+  const plugin = plugins.get(name);
+  if (plugin === undefined) {
+    stderr(`Cannot run as ${name}: this file serves ${[...plugins.keys()].join(', ')}\n`);
+    exit(1);
+  }
+  const code = await runProgram(plugin, {
+    env,
+    plugins,
+    stderr,
+    stdout: (text) => writeAll(1, text),
+    readStdin,
+    isOwnNetns: (path) => isOwnNetns(deps, path),
+  });
+  exit(code);
+}
+
+function isOwnNetns({ kernel }: ProgramDeps, path: string): boolean {
+  const opened = kernel.openIfThere(path);
+  if (opened === undefined) return false;
+  opened.close();
+  return opened.id === kernel.host().id;
+}
+
+/** The name that the executable was called by; where that is none of ours, the name of its file. */
+export function calledAs(names: readonly string[]): string {
+  const invoked = basename(argv[1] ?? '');
+  return names.includes(invoked) ? invoked : basename(execPath);
+}

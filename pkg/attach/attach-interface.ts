@@ -1,0 +1,159 @@
+// ADD of one interface: record, put the link into the pod, IPAM, addresses and routes, announce, finish.
+// Either all of it stands in the end or nothing does.
+import type { AddCall } from '../cni/plugin.ts';
+import type { CniInterface, CniResult } from '../cni/result.ts';
+import { isManifoldError, ManifoldError } from '../errors/manifold-error.ts';
+import { applySteps, readInterface } from '../kernel/apply.ts';
+import type { Link, Namespace } from '../kernel/kernel.ts';
+import { planInterface } from '../kernel/plan.ts';
+import type { InterfaceRecord, NodeStore } from '../state/node-store.ts';
+import { wantedInterface } from './configure.ts';
+import { type AttachDeps, podOf, type StoreLocation } from './deps.ts';
+import { configuredDns, interfaceResult } from './interface-result.ts';
+import { addIpam, ipamType } from './ipam.ts';
+import { clearLeftovers } from './leftovers.ts';
+import { finishRecord, forgetRecord } from './records.ts';
+import type { Retract } from './retract.ts';
+
+export interface ManifoldConfig {
+  readonly manifold: StoreLocation;
+}
+
+/** A link that was put into the pod's namespace under its final name. */
+export interface PutLink {
+  readonly link: Link;
+  /** Kept in the record for DEL and CHECK. */
+  readonly saved: InterfaceRecord['saved'];
+  /** @returns what could not be undone, in words */
+  undo(): string[];
+}
+
+export interface Attachable {
+  /** Name of the plugin. */
+  readonly plugin: string;
+  /** Identity of a device that can have one holder only. */
+  readonly device?: string;
+  /** What DEL needs if this process dies right after the first effect. */
+  readonly saved: InterfaceRecord['saved'];
+  /** Undefined for a device that stays outside (a user-space driver): addresses are then only reported. */
+  readonly put: ((pod: Namespace) => PutLink) | undefined;
+  readonly retract: Retract;
+  /** What the result says of the interface beyond name, MAC, MTU and sandbox. */
+  readonly extra?: Pick<CniInterface, 'pciID' | 'mac'>;
+}
+
+const ANNOUNCE = { times: 3, carrierMs: 200 };
+
+/**
+ * @throws ManifoldError the first cause; everything done before it has been undone (what could not be is logged and
+ *   kept in the record, so that DEL finishes it)
+ */
+export async function attachInterface(
+  deps: AttachDeps,
+  call: AddCall<ManifoldConfig>,
+  what: Attachable,
+): Promise<CniResult> {
+  const store = deps.openStore(call.config.manifold);
+  const pod = deps.kernel.open(call.netns);
+  try {
+    clearLeftovers(deps, store, call, what.plugin, what.retract);
+    refuseExisting(call, pod);
+    const record: InterfaceRecord = {
+      containerId: call.containerId,
+      ifname: call.ifname,
+      network: call.network,
+      plugin: what.plugin,
+      pod: podOf(call.args),
+      netns: call.netns,
+      netnsId: pod.id,
+      ...(what.device === undefined ? {} : { device: what.device }),
+      state: 'adding',
+      saved: what.saved,
+      writer: store.writer,
+    };
+    deps.step('record');
+    store.interfaces.put(record);
+    return await attachRecorded(deps, store, call, what, pod, record);
+  } finally {
+    pod.close();
+  }
+}
+
+async function attachRecorded(
+  deps: AttachDeps,
+  store: NodeStore,
+  call: AddCall<ManifoldConfig>,
+  what: Attachable,
+  pod: Namespace,
+  record: InterfaceRecord,
+): Promise<CniResult> {
+  const type = ipamType(call.raw);
+  let put: PutLink | undefined;
+  let askedIpam = false;
+  try {
+    deps.step('put');
+    put = what.put?.(pod);
+    deps.step('ipam');
+    askedIpam = type !== undefined;
+    const ipam = type === undefined ? undefined : await addIpam(call, type);
+    deps.step('configure');
+    const link = put === undefined ? undefined : configureLink(call, pod, put, ipam);
+    const made: CniInterface = {
+      name: call.ifname,
+      ...(link?.mac === undefined ? {} : { mac: link.mac }),
+      ...(link === undefined ? {} : { mtu: link.mtu }),
+      sandbox: call.netns,
+      ...what.extra,
+    };
+    deps.step('finish');
+    finishRecord(store, { ...record, ...(put === undefined ? {} : { saved: put.saved }) });
+    deps.step('announce');
+    if (link !== undefined && ipam?.ips !== undefined) {
+      const addresses = ipam.ips.map((ip) => ip.address);
+      for (const text of pod.announce(link.index, addresses, ANNOUNCE))
+        call.log.warn('announcement failed', { ifname: call.ifname, reason: text });
+    }
+    return interfaceResult(made, ipam, configuredDns(call.raw), call.prevResult);
+  } catch (error) {
+    const problems = put?.undo() ?? [];
+    if (askedIpam && type !== undefined) await releaseAfterFailure(call, type, problems);
+    for (const text of problems) call.log.error('could not undo', { ifname: call.ifname, reason: text });
+    if (problems.length === 0) forgetRecord(store, record, call.config.manifold.runDir, call.log);
+    throw error;
+  }
+}
+
+function configureLink(
+  call: AddCall<ManifoldConfig>,
+  pod: Namespace,
+  put: PutLink,
+  ipam: CniResult | undefined,
+): Link {
+  const want = wantedInterface({ name: call.ifname }, ipam);
+  const report = (text: string) => call.log.error('could not undo', { ifname: call.ifname, reason: text });
+  const place = { parent: pod, pod, name: call.ifname, report };
+  applySteps(planInterface(want, readInterface(pod, want)), place, put.link.index);
+  return pod.link({ index: put.link.index }) ?? put.link;
+}
+
+/** The specification (section 4) asks for the IPAM plugin's DEL when ADD fails, also when its own ADD was what failed. */
+async function releaseAfterFailure(call: AddCall<ManifoldConfig>, type: string, problems: string[]) {
+  try {
+    await call.delegates.del(type, call.raw);
+  } catch (error) {
+    if (!isManifoldError(error)) throw error;
+    problems.push(error.message);
+  }
+}
+
+function refuseExisting(call: AddCall<ManifoldConfig>, pod: Namespace): void {
+  const link = pod.link({ name: call.ifname });
+  if (link === undefined) return;
+  throw new ManifoldError(
+    'exists',
+    `Cannot attach ${call.ifname} to ${call.netns}: an interface of that name is there already (${link.kind ?? 'hardware'}, MAC ${link.mac ?? 'none'})`,
+    {
+      hint: `Each attachment of a pod needs its own interface name. If an earlier ADD of container ${call.containerId} made it, the runtime must call DEL first.`,
+    },
+  );
+}

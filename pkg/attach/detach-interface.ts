@@ -1,0 +1,127 @@
+// DEL and GC of interfaces: take the link back, release the addresses, forget the record, in this order:
+// an address is free only when nothing can answer for it any more.
+import type { DelCall, GcCall } from '../cni/plugin.ts';
+import { isManifoldError, ManifoldError } from '../errors/manifold-error.ts';
+import type { InterfaceRecord, NodeStore } from '../state/node-store.ts';
+import type { ManifoldConfig } from './attach-interface.ts';
+import { type AttachDeps, describePod } from './deps.ts';
+import { forwardGc, ipamType } from './ipam.ts';
+import { forgetRecord } from './records.ts';
+import type { Retract } from './retract.ts';
+
+/**
+ * Succeeds when nothing is left to delete, whatever is missing.
+ * @throws ManifoldError when the kernel refused to take the interface back, or a device could not be put back as it was
+ */
+export async function detachInterface(
+  deps: AttachDeps,
+  call: DelCall<ManifoldConfig>,
+  plugin: string,
+  retract: Retract,
+): Promise<void> {
+  const { store, record } = readRecord(deps, call, plugin);
+  deps.step('retract');
+  const problems = retractNow(deps, call, record, retract);
+  deps.step('release');
+  const type = ipamType(call.raw);
+  if (type !== undefined) await call.delegates.del(type, call.raw);
+  if (problems.length > 0)
+    throw new ManifoldError(
+      'kernel',
+      `Cannot put back what ${call.ifname} of ${describePod(record?.pod ?? {}, call.containerId)} was: ${problems.join('; ')}`,
+      {
+        hint: 'The device stays reserved until a later DEL can put it back. Mend the cause and let the runtime retry.',
+      },
+    );
+  deps.step('forget');
+  if (store !== undefined) forgetRecord(store, call, call.config.manifold.runDir, call.log);
+}
+
+/** Without a readable store DEL does what it can by name. */
+function readRecord(
+  deps: AttachDeps,
+  call: DelCall<ManifoldConfig>,
+  plugin: string,
+): { store: NodeStore | undefined; record: InterfaceRecord | undefined } {
+  try {
+    const store = deps.openStore(call.config.manifold);
+    const record = store.interfaces.get(call);
+    return { store, record: record?.plugin === plugin ? record : undefined };
+  } catch (error) {
+    if (!isManifoldError(error, 'state')) throw error;
+    call.log.warn('store cannot be read: going by names', { reason: error.message });
+    return { store: undefined, record: undefined };
+  }
+}
+
+function retractNow(
+  deps: AttachDeps,
+  call: DelCall<ManifoldConfig>,
+  record: InterfaceRecord | undefined,
+  retract: Retract,
+): string[] {
+  const path = call.netns ?? record?.netns;
+  const opened = path === undefined ? undefined : deps.kernel.openIfThere(path);
+  try {
+    const ours = record === undefined || opened?.id === record.netnsId;
+    return retract({ ifname: call.ifname, record, pod: ours ? opened : undefined, log: call.log });
+  } finally {
+    opened?.close();
+  }
+}
+
+/**
+ * Frees every interface of this network that the runtime does not list, then lets the IPAM plugin do the same.
+ * Goes on after a failure and reports all.
+ */
+export async function collectInterfaces(
+  deps: AttachDeps,
+  call: GcCall<ManifoldConfig>,
+  plugin: string,
+  retract: Retract,
+): Promise<void> {
+  const store = deps.openStore(call.config.manifold);
+  const valid = new Set(call.valid.map((id) => `${id.containerId}/${id.ifname}`));
+  const failures: string[] = [];
+  for (const record of store.interfaces.all()) {
+    if (record.plugin !== plugin || record.network !== call.network) continue;
+    if (valid.has(`${record.containerId}/${record.ifname}`)) continue;
+    if (record.state === 'adding' && store.isAlive(record.writer)) continue;
+    failures.push(...collectOne(deps, store, record, call, retract));
+  }
+  try {
+    await forwardGc(call);
+  } catch (error) {
+    if (!isManifoldError(error)) throw error;
+    failures.push(error.message);
+  }
+  if (failures.length > 0)
+    throw new ManifoldError(
+      'kernel',
+      `Cannot collect all of network ${call.network}: ${failures.join('; ')}`,
+      {
+        hint: 'What could be freed is free. Mend the cause; the next GC or DEL tries the rest again.',
+      },
+    );
+}
+
+function collectOne(
+  deps: AttachDeps,
+  store: NodeStore,
+  record: InterfaceRecord,
+  call: GcCall<ManifoldConfig>,
+  retract: Retract,
+): string[] {
+  const opened = deps.kernel.openIfThere(record.netns);
+  try {
+    const pod = opened?.id === record.netnsId ? opened : undefined;
+    const problems = retract({ ifname: record.ifname, record, pod, log: call.log });
+    if (problems.length === 0) forgetRecord(store, record, call.config.manifold.runDir, call.log);
+    return problems;
+  } catch (error) {
+    if (!isManifoldError(error)) throw error;
+    return [error.message];
+  } finally {
+    opened?.close();
+  }
+}

@@ -1,0 +1,77 @@
+// What an earlier ADD of the same attachment, or of the same pod's earlier sandbox, left when its process died.
+import type { AddCall } from '../cni/plugin.ts';
+import { ManifoldError } from '../errors/manifold-error.ts';
+import type { InterfaceRecord, NodeStore } from '../state/node-store.ts';
+import type { ManifoldConfig } from './attach-interface.ts';
+import { type AttachDeps, describePod, podOf } from './deps.ts';
+import type { Retract } from './retract.ts';
+
+/**
+ * Clears unfinished ADDs of dead processes, so that this ADD starts afresh.
+ * @throws ManifoldError 'try-later' while another process is at the same attachment
+ */
+export function clearLeftovers(
+  deps: AttachDeps,
+  store: NodeStore,
+  call: AddCall<ManifoldConfig>,
+  plugin: string,
+  retract: Retract,
+): void {
+  const { uid } = podOf(call.args);
+  const own = store.interfaces.get(call);
+  const siblings = uid === undefined ? [] : store.interfaces.ofPod(uid);
+  const earlier = siblings.filter(
+    (r) => r.ifname === call.ifname && r.network === call.network && r.containerId !== call.containerId,
+  );
+  for (const record of own === undefined ? earlier : [own, ...earlier]) {
+    if (record.plugin !== plugin) continue;
+    if (record.state === 'adding' && store.isAlive(record.writer)) {
+      if (record.writer.pid === store.writer.pid && record.writer.startTime === store.writer.startTime)
+        continue;
+      throw new ManifoldError(
+        'try-later',
+        `Cannot attach ${call.ifname}: process ${record.writer.pid} is attaching it to ${describePod(record.pod, record.containerId)} right now`,
+        { hint: 'Retry: the runtime called ADD twice for one attachment.' },
+      );
+    }
+    clearRecord(deps, store, record, call.log, retract);
+  }
+}
+
+/** Takes one record's effects back when nobody needs them any more. @returns whether the record is gone */
+export function clearRecord(
+  deps: AttachDeps,
+  store: NodeStore,
+  record: InterfaceRecord,
+  log: AddCall<ManifoldConfig>['log'],
+  retract: Retract,
+): boolean {
+  const pod = deps.kernel.openIfThere(record.netns);
+  try {
+    const same = pod?.id === record.netnsId ? pod : undefined;
+    // A finished attachment whose interface still stands in its namespace is in use.
+    if (record.state === 'added' && same !== undefined && standsIn(same, record)) return false;
+    const problems = retract({ ifname: record.ifname, record, pod: same, log });
+    for (const reason of problems) log.error('could not put back', { ifname: record.ifname, reason });
+    if (problems.length > 0) return false;
+    store.interfaces.remove(record);
+    log.info('cleared what an unfinished call left', {
+      ifname: record.ifname,
+      container: record.containerId,
+      network: record.network,
+    });
+    return true;
+  } finally {
+    pod?.close();
+  }
+}
+
+function standsIn(
+  pod: NonNullable<ReturnType<AttachDeps['kernel']['openIfThere']>>,
+  record: InterfaceRecord,
+) {
+  const { index } = record.saved;
+  return typeof index === 'number'
+    ? pod.link({ index }) !== undefined
+    : pod.link({ name: record.ifname }) !== undefined;
+}

@@ -1,0 +1,37 @@
+// The life of an interface's record in the node's store: finished with its leases, or forgotten.
+import { isManifoldError } from '../errors/manifold-error.ts';
+import type { Logger } from '../log/logger.ts';
+import type { InterfaceRecord, NodeStore } from '../state/node-store.ts';
+import { deferRelease } from '../state/spool.ts';
+
+/** In one transaction: the interface is added, and the addresses that its ADD claimed are held. */
+export function finishRecord(store: NodeStore, record: InterfaceRecord): void {
+  store.transaction(() => {
+    store.interfaces.put({ ...record, state: 'added' });
+    for (const lease of store.leases.ofContainer(record.containerId)) {
+      if (lease.ifname === record.ifname && lease.state === 'claimed')
+        store.leases.put({ ...lease, state: 'held' });
+    }
+  });
+}
+
+/**
+ * Removes a record. When the store cannot be written (disk full, read-only), the wish is written to the run directory
+ * and carried out by the next process that can.
+ * @throws ManifoldError 'try-later' when neither can be written
+ */
+export function forgetRecord(
+  store: NodeStore,
+  record: Pick<InterfaceRecord, 'containerId' | 'ifname' | 'network'>,
+  runDir: string,
+  log: Logger,
+): void {
+  try {
+    store.interfaces.remove(record);
+  } catch (error) {
+    if (!isManifoldError(error, 'state', 'try-later')) throw error;
+    log.warn('store cannot be written: release is carried out later', { reason: error.message });
+    const { containerId, ifname, network } = record;
+    deferRelease(runDir, { containerId, ifname, network, only: 'interfaces' }, error.message);
+  }
+}

@@ -1,0 +1,21 @@
+// How a plugin takes back what it did to one interface: the one function behind DEL, GC and the clearing of leftovers.
+
+import type { Namespace } from '../kernel/kernel.ts';
+import type { Logger } from '../log/logger.ts';
+import type { InterfaceRecord } from '../state/node-store.ts';
+
+export interface RetractTarget {
+  readonly ifname: string;
+  /** What ADD wrote down; undefined when there is no record (never added, or the store is lost). */
+  readonly record: InterfaceRecord | undefined;
+  /** The pod's namespace; undefined when it is gone, or when its path now leads to another namespace. */
+  readonly pod: Namespace | undefined;
+  readonly log: Logger;
+}
+
+/**
+ * Missing is no error.
+ * @returns what could not be put back, in words: the record is then kept, and DEL fails with these words
+ * @throws ManifoldError when the interface may still be in the pod: its addresses must not be released
+ */
+export type Retract = (target: RetractTarget) => string[];
