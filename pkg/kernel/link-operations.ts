@@ -1,7 +1,7 @@
 // What is done to links beyond one message: changes, moves, deletion in groups.
 
 import { string, u32 } from './attributes.ts';
-import { type Exchange, NLM_F_CREATE, NLM_F_EXCL } from './exchange.ts';
+import { type Exchange, NLM_F_CREATE, NLM_F_EXCL, type Task } from './exchange.ts';
 import type { Link, LinkChange, NewMacvlan } from './kernel.ts';
 import { isErrno, kernelError } from './kernel-error.ts';
 import {
@@ -24,6 +24,9 @@ import {
   setLinkBody,
 } from './link-message.ts';
 import { vfSettings } from './virtual-function.ts';
+
+const EEXIST = 17;
+const ENODEV = 19;
 
 /** A namespace as seen from here: its socket, its descriptor and what to call it in errors. */
 export interface Door {
@@ -107,24 +110,45 @@ export function setLink(door: Door, index: number, change: LinkChange): void {
   }
 }
 
-/** @returns the index in the target */
+/**
+ * Moves and renames in one message. A refusal leaves the link here, though down.
+ * @returns the index in the target
+ */
 export function moveLink(door: Door, index: number, target: Door, name: string | undefined): number {
-  const task = () =>
-    `move ${nameLink(door, index)} from ${door.where} to ${target.where}${name ? ` as ${name}` : ''}`;
   const before = findLink(door, { index });
-  if (before === undefined) throw kernelError(task(), ENODEV);
-  door.exchange.change({
-    type: RTM_NEWLINK,
-    body: [
-      linkHeader(index),
-      u32(IFLA_NET_NS_FD, target.fd),
-      ...(name === undefined ? [] : [string(IFLA_IFNAME, name)]),
-    ],
-    task,
-  });
+  const as = name === undefined ? '' : ` as ${name}`;
+  const task = `move ${before?.name ?? 'link'} (index ${index}) from ${door.where} to ${target.where}${as}`;
+  if (before === undefined) throw kernelError(task, ENODEV);
+  if (name !== undefined && findLink(target, { name }) !== undefined) throw kernelError(task, EEXIST);
+  try {
+    sendTo(door, index, target, name, task);
+  } catch (error) {
+    bringBack(door, before, target);
+    throw error;
+  }
   const after = findLink(target, { name: name ?? before.name });
-  if (after === undefined) throw kernelError(task(), ENODEV, 'moved, and gone at once');
+  if (after === undefined) throw kernelError(task, ENODEV, 'moved, and gone at once');
   return after.index;
+}
+
+function sendTo({ exchange }: Door, index: number, target: Door, name: string | undefined, task: Task): void {
+  const rename = name === undefined ? [] : [string(IFLA_IFNAME, name)];
+  const body = [linkHeader(index), u32(IFLA_NET_NS_FD, target.fd), ...rename];
+  exchange.change({ type: RTM_NEWLINK, body, task });
+}
+
+/** The kernel moves first and renames then: a refused name leaves the link over there under its old one. */
+function bringBack(door: Door, before: Link, target: Door): void {
+  if (findLink(door, { index: before.index }) !== undefined) return;
+  const stray = findLink(target, { name: before.name });
+  if (stray === undefined || stray.mac !== before.mac) return;
+  sendTo(
+    target,
+    stray.index,
+    door,
+    undefined,
+    `move ${before.name} back from ${target.where} to ${door.where}`,
+  );
 }
 
 /** Missing links are no error. */
@@ -151,8 +175,6 @@ export function deleteLinks(door: Door, indexes: readonly number[]): void {
     deleteSingly(door, grouped);
   }
 }
-
-const ENODEV = 19;
 
 function deleteSingly(door: Door, links: readonly Link[]): void {
   const failures: unknown[] = [];
