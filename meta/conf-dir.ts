@@ -1,4 +1,6 @@
 // The CNI configuration directory as libcni and Multus read it: by file order, by the `name` inside, by path.
+import { dirname } from 'node:path';
+import { faultOfName } from '../pkg/cni/names.ts';
 import type { JsonObject } from '../pkg/cni/plugin.ts';
 import { parseJsonObject } from './definition.ts';
 import type { Files } from './files.ts';
@@ -16,7 +18,23 @@ export function readConfFile(files: Files, path: string): ConfFile | string | un
   const text = files.readText(path);
   if (text === undefined) return undefined;
   const config = parseJsonObject(text);
-  return typeof config === 'string' ? `${path} ${config}` : { path, config };
+  return typeof config === 'string'
+    ? `${path} ${config}`
+    : { path, config: withSiblings(files, path, config) };
+}
+
+/** A list without loadOnlyInlinedPlugins also has the plugins of <directory>/<name>/*.conf, as libcni reads it. */
+function withSiblings(files: Files, path: string, config: JsonObject): JsonObject {
+  const { name, plugins, loadOnlyInlinedPlugins: inlined } = config;
+  if (!path.endsWith('.conflist') || inlined === true || inlined === 'true') return config;
+  if (typeof name !== 'string' || faultOfName(name) !== undefined) return config;
+  const directory = `${dirname(path)}/${name}`;
+  if (files.kind(directory) !== 'directory') return config;
+  const more = (files.list(directory) ?? [])
+    .filter((one) => one.endsWith('.conf'))
+    .map((one) => parseJsonObject(files.readText(`${directory}/${one}`) ?? ''))
+    .filter((one) => typeof one === 'object');
+  return { ...config, plugins: [...(Array.isArray(plugins) ? plugins : []), ...more] };
 }
 
 export interface ConfSearch {

@@ -16,7 +16,7 @@ export interface Files {
 
 export const nodeFiles: Files = {
   readText: (path) => ifThere(path, 'read', () => readFileSync(path, 'utf8')),
-  list: (directory) => ifThere(directory, 'list', () => readdirSync(directory).sort()),
+  list: (directory) => ifThere(directory, 'list', () => readdirSync(directory).sort(), ['ENOENT']),
   kind: (path) => {
     const stat = ifThere(path, 'look at', () => statSync(path));
     return stat?.isDirectory() ? 'directory' : stat?.isFile() ? 'file' : undefined;
@@ -28,12 +28,17 @@ export const nodeFiles: Files = {
   },
 };
 
-function ifThere<T>(path: string, verb: string, read: () => T): T | undefined {
+function ifThere<T>(
+  path: string,
+  verb: string,
+  read: () => T,
+  missing = ['ENOENT', 'ENOTDIR'],
+): T | undefined {
   try {
     return read();
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+    if (code !== undefined && missing.includes(code)) return undefined;
     throw new ManifoldError('io', `Cannot ${verb} ${path}: ${message}`, { cause: error });
   }
 }

@@ -1,9 +1,10 @@
 // A network with its configuration found: always the list form, with a name, checked before anything is changed.
 
-import { faultOfName, faultOfType } from '../pkg/cni/names.ts';
+import { faultOfType } from '../pkg/cni/names.ts';
 import { isJsonObject } from '../pkg/cni/network-config.ts';
-import type { JsonObject, JsonValue } from '../pkg/cni/plugin.ts';
-import { ManifoldError } from '../pkg/errors/manifold-error.ts';
+import { type NetworkList, parseNetworkList } from '../pkg/cni/network-list.ts';
+import type { JsonObject } from '../pkg/cni/plugin.ts';
+import { isManifoldError, ManifoldError } from '../pkg/errors/manifold-error.ts';
 
 export interface Network {
   /** "namespace/name" of the definition, or the name of the configuration: what people call it. */
@@ -24,57 +25,61 @@ export function networkName(config: JsonObject): string {
   return typeof config.name === 'string' ? config.name : '';
 }
 
+/** The list as pkg/cni runs it. @throws ManifoldError as parseNetworkList */
+export function listOf(config: JsonObject, from: string): NetworkList {
+  return parseNetworkList(JSON.stringify(config), from);
+}
+
 /**
  * A network from a configuration or a configuration list.
  * @param fallbackName given to a configuration without a name (NPWG 3.4.2: that of its definition)
- * @throws ManifoldError 'bad-config' that names the network and the file
+ * @throws ManifoldError 'bad-config', 'incompatible-version', naming the network and the file
  */
 export function networkOf(
   found: JsonObject,
-  from: { label: string; source: string; fallbackName?: string },
+  from: { readonly label: string; readonly source: string; readonly fallbackName?: string },
 ): Network {
-  const name = found.name === undefined || found.name === '' ? from.fallbackName : found.name;
-  const plugins = Array.isArray(found.plugins) ? found.plugins : [withoutKeys(found, 'cniVersions')];
-  const fault = faultOfNetwork(name, plugins);
-  if (fault !== undefined) {
-    throw new ManifoldError('bad-config', `Cannot use network ${from.label}: ${fault} (${from.source})`, {
-      hint: `Correct the configuration in ${from.source}.`,
+  const { label, source } = from;
+  const name = found.name === undefined || found.name === '' ? (from.fallbackName ?? found.name) : found.name;
+  const { cniVersion, cniVersions, ...single } = found;
+  const versions = {
+    ...(cniVersion !== undefined && { cniVersion }),
+    ...(cniVersions !== undefined && { cniVersions }),
+  };
+  const list: JsonObject = found.plugins === undefined ? { plugins: [single] } : found;
+  const config: JsonObject = { ...list, ...versions, ...(name !== undefined && { name }) };
+  try {
+    listOf(config, source);
+    refuseBadIpamType(config, source);
+  } catch (error) {
+    if (!isManifoldError(error)) throw error;
+    throw new ManifoldError(error.code, `Cannot use network ${label}: ${error.message}`, {
+      hint: error.hint ?? `Correct the configuration in ${source}.`,
     });
   }
-  const list = Array.isArray(found.plugins)
-    ? found
-    : { cniVersion: found.cniVersion, cniVersions: found.cniVersions };
-  return { label: from.label, source: from.source, config: { ...list, name, plugins } };
+  return { label, source, config };
 }
 
-function faultOfNetwork(name: JsonValue | undefined, plugins: readonly JsonValue[]): string | undefined {
-  if (typeof name !== 'string') return 'its configuration has no "name"';
-  const fault = faultOfName(name);
-  if (fault !== undefined) return `of its "name" ${JSON.stringify(name)}, ${fault}`;
-  if (plugins.length === 0) return 'its "plugins" is empty';
-  return plugins.map(faultOfPlugin).find((text) => text !== undefined);
-}
-
-function faultOfPlugin(plugin: JsonValue): string | undefined {
-  if (!isJsonObject(plugin)) return 'one of its "plugins" is no object';
-  if (typeof plugin.type !== 'string') return 'a plugin has no "type"';
-  const ipamType = isJsonObject(plugin.ipam) ? plugin.ipam.type : undefined;
-  for (const type of [plugin.type, ...(typeof ipamType === 'string' ? [ipamType] : [])]) {
-    const fault = type === '' && type !== plugin.type ? undefined : faultOfType(type);
-    if (fault !== undefined) return `of the "type" ${JSON.stringify(type)}, ${fault}`;
+/** `ipam.type` becomes part of a path too, and the plugin that gets it may be a foreign one that does not look. */
+function refuseBadIpamType(config: JsonObject, source: string): void {
+  for (const type of pluginsOf(config).map(ipamTypeOf)) {
+    const fault = type === undefined ? undefined : faultOfType(type);
+    if (fault !== undefined)
+      throw new ManifoldError(
+        'bad-config',
+        `Cannot use 'ipam.type': ${fault} (${JSON.stringify(type)} in ${source})`,
+      );
   }
-  return undefined;
 }
 
-function withoutKeys(object: JsonObject, ...keys: readonly string[]): JsonObject {
-  return Object.fromEntries(Object.entries(object).filter(([key]) => !keys.includes(key)));
+/** The IPAM plugin that a plugin calls, if any. */
+export function ipamTypeOf(plugin: JsonObject): string | undefined {
+  const type = isJsonObject(plugin.ipam) ? plugin.ipam.type : undefined;
+  return typeof type === 'string' && type !== '' ? type : undefined;
 }
 
 /** Every type that a network calls: its plugins, and the IPAM plugins that these call. */
 export function typesOf(config: JsonObject): string[] {
-  const types = pluginsOf(config).flatMap((plugin) => [
-    plugin.type,
-    isJsonObject(plugin.ipam) ? plugin.ipam.type : undefined,
-  ]);
+  const types = pluginsOf(config).flatMap((plugin) => [plugin.type, ipamTypeOf(plugin)]);
   return [...new Set(types.filter((type): type is string => typeof type === 'string' && type !== ''))];
 }

@@ -9,6 +9,7 @@ import { readDefinitions } from './definition-directory.ts';
 import type { Files } from './files.ts';
 import { isObjectName } from './kubernetes-name.ts';
 import { type Network, networkOf, pluginsOf } from './network.ts';
+import { withNodeSettings } from './node-settings.ts';
 import type { NetworkRequest } from './request.ts';
 
 export interface NetworkSources {
@@ -16,6 +17,8 @@ export interface NetworkSources {
   readonly config: MetaConfig;
   /** True for a `type` that would call manifold again. */
   readonly isOurselves: (type: string) => boolean;
+  /** Types that run in this process. */
+  readonly ownTypes: ReadonlySet<string>;
 }
 
 /**
@@ -25,11 +28,11 @@ export interface NetworkSources {
 export function readEveryPodNetworks(sources: NetworkSources): [Network, ...Network[]] {
   const { clusterNetwork, delegates = [] } = sources.config;
   if (clusterNetwork !== undefined)
-    return [notOurselves(sources, readClusterNetwork(sources, clusterNetwork))];
+    return [admitted(sources, readClusterNetwork(sources, clusterNetwork))];
   const networks = delegates.map((delegate, index) => {
     const label = typeof delegate.name === 'string' ? delegate.name : `delegates[${index}]`;
     const source = `delegates[${index}] of the configuration of manifold`;
-    return notOurselves(
+    return admitted(
       sources,
       networkOf(delegate, { label, source, fallbackName: `manifold-delegate-${index}` }),
     );
@@ -116,7 +119,7 @@ export function readAskedNetwork(
       { hint: 'Remove one of the two definitions.' },
     );
   }
-  return notOurselves(sources, networkOfDefinition(sources, definition));
+  return admitted(sources, networkOfDefinition(sources, definition));
 }
 
 function matching({ files, config }: NetworkSources, namespace: string, name: string): Definition[] {
@@ -160,13 +163,14 @@ function callsOurselves({ isOurselves }: NetworkSources, config: JsonObject): bo
   return plugins.some((plugin) => typeof plugin.type === 'string' && isOurselves(plugin.type));
 }
 
-function notOurselves(sources: NetworkSources, network: Network): Network {
-  if (!callsOurselves(sources, network.config)) return network;
+/** Refuses manifold itself, and makes our own plugins use the state of this node, whatever the definition says. */
+function admitted(sources: NetworkSources, network: Network): Network {
+  if (!callsOurselves(sources, network.config)) {
+    return { ...network, config: withNodeSettings(network.config, sources.config.manifold, sources.ownTypes) };
+  }
   throw new ManifoldError(
     'bad-config',
     `Cannot use network ${network.label}: it would call manifold again (${network.source})`,
-    {
-      hint: 'Name the plugin that is to be called; manifold never delegates to itself.',
-    },
+    { hint: 'Name the plugin that is to be called; manifold never delegates to itself.' },
   );
 }

@@ -1,10 +1,9 @@
 // The attachments of a pod, whole and in order, before the first change: pure. Who reads the facts is networks.ts.
 
-import { isJsonObject } from '../pkg/cni/network-config.ts';
 import type { JsonObject } from '../pkg/cni/plugin.ts';
 import { ManifoldError } from '../pkg/errors/manifold-error.ts';
 import { runtimeConfigOf, undeclared, withRequest } from './capability.ts';
-import { type Network, pluginsOf } from './network.ts';
+import { ipamTypeOf, type Network, pluginsOf } from './network.ts';
 import type { NetworkRequest } from './request.ts';
 
 export interface PlannedAttachment {
@@ -91,9 +90,7 @@ function asked(pod: string, network: Network, request: NetworkRequest, position:
 }
 
 function usesOurIpam(config: JsonObject): boolean {
-  return pluginsOf(config).some(
-    (plugin) => isJsonObject(plugin.ipam) && plugin.ipam.type === 'manifold-ipam',
-  );
+  return pluginsOf(config).some((plugin) => ipamTypeOf(plugin) === 'manifold-ipam');
 }
 
 function refuseSameName(pod: string, earlier: readonly PlannedAttachment[], one: PlannedAttachment): void {

@@ -1,0 +1,22 @@
+// Where our own plugins keep their state is the node's matter. A definition is written by a tenant and runs as root:
+// it must not choose a directory or a log file.
+import { isJsonObject } from '../pkg/cni/network-config.ts';
+import type { JsonObject } from '../pkg/cni/plugin.ts';
+import type { MetaConfig } from './config.ts';
+import { ipamTypeOf, pluginsOf } from './network.ts';
+
+/** The configuration list with the node's own settings in every plugin that is ours or calls an IPAM plugin of ours. */
+export function withNodeSettings(
+  config: JsonObject,
+  { stateDir, runDir, logLevel, logFile }: MetaConfig['manifold'],
+  ownTypes: ReadonlySet<string>,
+): JsonObject {
+  const settings = { stateDir, runDir, logLevel, ...(logFile !== undefined && { logFile }) };
+  const isOurs = (type: unknown) => typeof type === 'string' && ownTypes.has(type);
+  const plugins = pluginsOf(config).map((plugin) => {
+    if (!isOurs(plugin.type) && !isOurs(ipamTypeOf(plugin))) return plugin;
+    const { logFile: _notTheirs, ...own } = isJsonObject(plugin.manifold) ? plugin.manifold : {};
+    return { ...plugin, manifold: { ...own, ...settings } };
+  });
+  return { ...config, plugins };
+}
