@@ -1,40 +1,45 @@
-// The single executable: Node itself with a start-up snapshot of the programs inside, by Node's own --build-sea.
+// The single executable: Node itself with a start-up snapshot of the programs inside, by Node's own --build-sea,
+// then made independent of the host's libraries.
 import { execFileSync } from 'node:child_process';
-import { linkSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CLI, PROGRAMS } from './bundle.ts';
+import { carryLibraries } from './loader.ts';
+import { START_CODE } from './start-code.ts';
+import type { Target } from './target.ts';
 
-/** How to run the Node whose architecture the executable gets: the command and what stands before its arguments. */
-export interface NodeCommand {
-  readonly command: string;
-  readonly before: readonly string[];
+/** Passed to Node and V8 at every start. docs/decisions/snapshot-flags.md says what each is worth. */
+const EXEC_ARGV = ['--disable-warning=ExperimentalWarning', '--no-rehash-snapshot'];
+
+export interface ExecutableFiles {
+  readonly bundle: string;
+  /** The command line for people: carried as an asset, read only when somebody types a command. */
+  readonly cli: string;
+  readonly output: string;
 }
 
-/** What the executable passes to Node and V8 at every start. docs/performance.md says what each one is worth. */
-const EXEC_ARGV = ['--disable-warning=ExperimentalWarning'];
-
-/**
- * Makes one executable of a snapshot bundle.
- * @param files the bundle, the command line's bundle (an asset), and where to write
- */
-export function buildExecutable(
-  node: NodeCommand,
-  files: { readonly bundle: string; readonly cli: string; readonly output: string },
-): void {
-  const config = `${files.output}.json`;
+export function buildExecutable(target: Target, { bundle, cli, output }: ExecutableFiles): void {
+  const config = `${output}.json`;
   const sea = {
-    main: files.bundle,
-    output: files.output,
+    main: bundle,
+    output,
     useSnapshot: true,
     disableExperimentalSEAWarning: true,
     execArgv: EXEC_ARGV,
-    assets: { [`${CLI}.cjs`]: files.cli },
+    assets: { [`${CLI}.cjs`]: cli },
   };
   writeFileSync(config, JSON.stringify(sea));
-  execFileSync(node.command, [...node.before, '--build-sea', config], {
-    stdio: ['ignore', 'ignore', 'inherit'],
-  });
+  const { command, before } = target.node;
+  execFileSync(command, [...before, '--build-sea', config], { stdio: ['ignore', 'ignore', 'inherit'] });
   rmSync(config);
+  const whole = carryLibraries({
+    executable: readFileSync(output),
+    start: Buffer.from(START_CODE[target.arch], 'base64'),
+    page: target.page,
+    loader: readFileSync(target.loader),
+    libraries: target.libraries.map((file) => readFileSync(file)),
+  });
+  writeFileSync(output, whole, { mode: 0o755 });
 }
 
 /** Puts the executable in place under the name of every program: hard links of one file, each renamed over. */
