@@ -1,6 +1,7 @@
 // The addresses of this node and who has them.
 import { canonicalAddress } from '../ip/address.ts';
-import { keyOfText } from './address-key.ts';
+import type { AddressRange } from '../ip/range.ts';
+import { addressKey, keyOfText } from './address-key.ts';
 import type { LeaseRecord, NodeStore } from './node-store.ts';
 import { recordOf, recordsOf } from './record.ts';
 import type { Row, StateFile } from './state-file.ts';
@@ -41,29 +42,32 @@ export function leasesTable(file: StateFile): NodeStore['leases'] {
           keyOfText(last),
         ),
       ),
-    count(domain, first, last) {
+    count(domain, range) {
       const row = file.get(
         'SELECT count(*) AS n FROM leases WHERE domain = ? AND key BETWEEN ? AND ?',
         domain,
-        keyOfText(first),
-        keyOfText(last),
+        ...endsOf(range),
       );
       return Number(row?.n);
     },
-    longestResting: (domain, first, last) =>
-      record(
-        file.get(
-          // INDEXED BY: by release time, until one lies in the range; the other way reads the whole range.
-          `SELECT * FROM leases INDEXED BY leases_resting
-           WHERE domain = ? AND released IS NOT NULL AND key BETWEEN ? AND ? ORDER BY released, key LIMIT 1`,
-          domain,
-          keyOfText(first),
-          keyOfText(last),
-        ),
-      ),
+    *resting(domain, range) {
+      // INDEXED BY: by release time, until one lies in the range; the other way reads the whole range.
+      const rows = file.each(
+        `SELECT * FROM leases INDEXED BY leases_resting
+         WHERE domain = ? AND released IS NOT NULL AND key BETWEEN ? AND ? ORDER BY released, key`,
+        domain,
+        ...endsOf(range),
+      );
+      for (const row of rows) yield recordOf<LeaseRecord>(row, file.path);
+    },
     all: () => records(file.all('SELECT * FROM leases ORDER BY domain, key')),
     remove(domain, address) {
       file.run('DELETE FROM leases WHERE domain = ? AND key = ?', domain, keyOfText(address));
     },
   };
 }
+
+const endsOf = ({ family, first, last }: AddressRange): [string, string] => [
+  addressKey({ family, value: first }),
+  addressKey({ family, value: last }),
+];

@@ -1,6 +1,7 @@
 // The node's store as the rest of Manifold sees it: attachments, interfaces, leases, of this node, crash-safe.
 // This file is types only.
 import type { AttachmentId, JsonObject } from '../cni/plugin.ts';
+import type { AddressRange } from '../ip/range.ts';
 
 /** Who asks for an attachment. The UID is there when the runtime passes K8S_POD_UID. */
 export interface PodRef {
@@ -134,10 +135,10 @@ export interface NodeStore {
     ofContainer(containerId: string): LeaseRecord[];
     /** Those of a domain with first <= address <= last, by address. Canonical text; both of one family. */
     inRange(domain: string, first: string, last: string): LeaseRecord[];
-    /** How many leases, resting ones included, lie in a range as inRange takes it. Reads no records. */
-    count(domain: string, first: string, last: string): number;
-    /** The resting lease of such a range that was released first. */
-    longestResting(domain: string, first: string, last: string): LeaseRecord | undefined;
+    /** How many leases of a domain, resting ones included, lie in a range. Reads no records. */
+    count(domain: string, range: AddressRange): number;
+    /** The resting leases of a range, the first released first; read as they are asked for. */
+    resting(domain: string, range: AddressRange): Iterable<LeaseRecord>;
     all(): LeaseRecord[];
     remove(domain: string, address: string): void;
   };

@@ -38,6 +38,22 @@ export class StateFile {
     return this.#saying('read', () => this.#prepared(sql).get(...values));
   }
 
+  /** One row after the other, as they are asked for. */
+  *each(sql: string, ...values: SQLInputValue[]): Generator<Row> {
+    // Not from the cache: a statement that is being read cannot be begun again.
+    const rows = this.#saying('read', () => this.#db.prepare(sql).iterate(...values));
+    try {
+      for (;;) {
+        const next = this.#saying('read', () => rows.next());
+        if (next.done) return;
+        yield next.value;
+      }
+    } finally {
+      // Left early, it would keep its read transaction open.
+      rows.return?.();
+    }
+  }
+
   /** Writes; in a transaction of its own unless one is open. */
   run(sql: string, ...values: SQLInputValue[]): void {
     this.transaction(() => this.#prepared(sql).run(...values));

@@ -1,0 +1,72 @@
+// Where leases are kept, in the few verbs that the address manager needs. One store is the node's file; one that has
+// no transactions (an object an address, whose creation is the claim) fits the same verbs. Types only.
+import type { AttachmentId } from '../pkg/cni/plugin.ts';
+import type { Address } from '../pkg/ip/address.ts';
+import type { AddressRange } from '../pkg/ip/range.ts';
+import type { LeaseRecord, PodRef } from '../pkg/state/node-store.ts';
+import type { FixedAddress } from './config.ts';
+import type { Pool } from './pool.ts';
+
+/** What one attachment is to be given. */
+export interface ClaimRequest extends AttachmentId {
+  /** `name` of the network configuration, for people. */
+  readonly network: string;
+  /** Pod UID, or the container ID where there is none. */
+  readonly owner: string;
+  readonly pod: PodRef;
+  readonly netns: string;
+  readonly sets: readonly (readonly Pool[])[];
+  readonly fixed: readonly FixedAddress[];
+  readonly gateways: readonly Address[];
+  /** Addresses that it must be given: each takes the place of one drawn from its set. */
+  readonly requested: readonly Address[];
+}
+
+/** An address to be given, and where it comes from. */
+export interface Grant {
+  readonly domain: string;
+  readonly address: Address;
+  readonly prefix: number;
+  readonly gateway: Address | undefined;
+}
+
+/** What a choice may be made from. Addresses chosen before in the same claim are seen as taken. */
+export interface LeaseView {
+  get(domain: string, address: Address): LeaseRecord | undefined;
+  /** All leases of the requesting owner and interface, resting ones too. */
+  own(): readonly LeaseRecord[];
+  /** The lowest address of the range that has no lease, not even a resting one. */
+  lowestFree(domain: string, range: AddressRange): bigint | undefined;
+  /** The resting leases of the range, the first released first. */
+  resting(domain: string, range: AddressRange): Iterable<LeaseRecord>;
+  /** True when nothing can be using the address any more although its claim was never finished nor released. */
+  isAbandoned(lease: LeaseRecord): boolean;
+  /** All leases of the range. Only asked when it is exhausted. */
+  inRange(domain: string, range: AddressRange): readonly LeaseRecord[];
+}
+
+export interface LeaseStore {
+  /**
+   * Gives each request its addresses: all of all requests or none, and no address to two owners whatever other
+   * processes do meanwhile. An owner that has addresses keeps them, also when nothing else is free.
+   * @param as 'claimed' until the attachment stands, 'held' at once where nobody would say so later
+   * @returns for each request its addresses, in the order of its sets, fixed ones last
+   * @throws ManifoldError 'no-address', 'address-held', 'bad-config' (what was requested may not be given), 'state'
+   */
+  claim(requests: readonly ClaimRequest[], as: 'claimed' | 'held'): Promise<Grant[][]>;
+  /** The attachment stands: its claimed leases are held. */
+  markHeld(id: AttachmentId): Promise<void>;
+  /**
+   * Lets the leases of this container's interface rest. What a newer container of the same owner holds stays.
+   * None is no error.
+   */
+  release(id: AttachmentId): Promise<void>;
+  /** Lets all leases of a network rest but those of these attachments. */
+  releaseAllBut(network: string, valid: readonly AttachmentId[]): Promise<void>;
+  /** The lease of an address, resting ones too. */
+  get(domain: string, address: Address): Promise<LeaseRecord | undefined>;
+  /** All leases of a container's interface that do not rest. */
+  ofAttachment(id: AttachmentId): Promise<LeaseRecord[]>;
+  /** @throws ManifoldError when a claim for these sets could not be served now, saying why */
+  ensureServing(network: string, sets: readonly (readonly Pool[])[]): Promise<void>;
+}
