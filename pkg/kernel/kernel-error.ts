@@ -35,7 +35,6 @@ const CODES: Readonly<Record<string, ErrorCode>> = {
 
 const HINTS: Readonly<Record<string, string>> = {
   EPERM: 'Run as root with CAP_NET_ADMIN (and CAP_SYS_ADMIN to enter network namespaces).',
-  EACCES: 'Run as root with CAP_NET_ADMIN.',
   EOPNOTSUPP: 'The driver or this kernel does not support it.',
   ENOTSUPP: 'The driver or this kernel does not support it.',
   EAGAIN: 'The kernel is busy; try again.',

@@ -161,8 +161,13 @@ export class LinuxNamespace implements Namespace {
     return this.path ?? "the host's network namespace";
   }
 
-  #door(): links.Door {
+  /** A closed descriptor's number may be another file's by now. */
+  #requireOpen(): void {
     if (this.#closed) throw new ManifoldError('internal', `Cannot use ${this.#where}: it is closed`);
+  }
+
+  #door(): links.Door {
+    this.#requireOpen();
     if (this.#exchange === undefined) {
       this.#socket = openNetlinkSocket(this.path === undefined ? undefined : this.#fd, this.#where);
       this.#exchange = createExchange(this.#socket);
@@ -171,6 +176,7 @@ export class LinuxNamespace implements Namespace {
   }
 
   #inside<T>(work: () => T): T {
+    this.#requireOpen();
     return this.path === undefined ? work() : inNamespace(this.#fd, work);
   }
 }

@@ -5,8 +5,9 @@ import { ManifoldError } from '../errors/manifold-error.ts';
 
 /** @param path below /proc/sys: "net/ipv4/conf/eth0.5/arp_notify" @returns undefined where there is no such file */
 export function readSysctl(path: string, where: string): string | undefined {
+  const file = fileOf(path);
   try {
-    return readFileSync(fileOf(path), 'utf8').replace(/\n$/, '');
+    return readFileSync(file, 'utf8').replace(/\n$/, '');
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return undefined;
     throw refused(`read sysctl ${path} in ${where}`, error);
@@ -15,9 +16,10 @@ export function readSysctl(path: string, where: string): string | undefined {
 
 /** @throws ManifoldError 'not-found' where there is no such file, 'kernel' when the value is refused */
 export function writeSysctl(path: string, value: string, where: string): void {
+  const file = fileOf(path);
   try {
     // No O_CREAT: procfs answers EACCES to it, which would hide that the file is missing.
-    writeFileSync(fileOf(path), value, { flag: 'r+' });
+    writeFileSync(file, value, { flag: 'r+' });
   } catch (error) {
     throw refused(`write "${value}" to sysctl ${path} in ${where}`, error);
   }
