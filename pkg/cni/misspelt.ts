@@ -1,5 +1,6 @@
 // Keys of a configuration that no schema knows but that look like one it knows. The schema itself is walked.
 import type { JsonObject, JsonValue } from './plugin.ts';
+import { entriesOf, isJsonList, itemOf } from './schema-shape.ts';
 
 /** A key that is probably meant to be another. */
 export interface Misspelling {
@@ -34,13 +35,13 @@ export function findMisspelt(schema: unknown, raw: JsonObject): Misspelling[] {
 }
 
 function visit(schema: unknown, value: JsonValue | undefined, path: string, found: Misspelling[]): void {
-  if (Array.isArray(value)) {
+  if (isJsonList(value)) {
     const item = itemOf(schema);
     if (item === undefined) return;
     for (const [index, one] of value.entries()) visit(item, one, `${path}[${index}]`, found);
     return;
   }
-  if (typeof value !== 'object' || value === null || isList(value)) return;
+  if (typeof value !== 'object' || value === null || isJsonList(value)) return;
   const entries = entriesOf(schema);
   if (entries.size === 0) return;
   const top = path === '';
@@ -55,40 +56,6 @@ function visit(schema: unknown, value: JsonValue | undefined, path: string, foun
     const meant = /[./]/.test(key) ? undefined : nearest(key, known);
     if (meant !== undefined) found.push({ key: at, meant });
   }
-}
-
-function isList(value: JsonValue): value is readonly JsonValue[] {
-  return Array.isArray(value);
-}
-
-/** Valibot's schemas are records: what they wrap stands under these names. */
-interface SchemaShape {
-  readonly entries?: Readonly<Record<string, unknown>>;
-  readonly wrapped?: unknown;
-  readonly options?: readonly unknown[];
-  readonly item?: unknown;
-}
-
-function shapeOf(schema: unknown): SchemaShape {
-  return typeof schema === 'object' && schema !== null ? schema : {};
-}
-
-/** The keys of an object schema with the schemas of each: several where alternatives have a key in common. */
-function entriesOf(schema: unknown): Map<string, unknown[]> {
-  const { entries, wrapped, options } = shapeOf(schema);
-  if (wrapped !== undefined) return entriesOf(wrapped);
-  const all = new Map<string, unknown[]>();
-  for (const [key, inner] of Object.entries(entries ?? {})) all.set(key, [inner]);
-  for (const option of options ?? []) {
-    for (const [key, inner] of entriesOf(option)) all.set(key, [...(all.get(key) ?? []), ...inner]);
-  }
-  return all;
-}
-
-function itemOf(schema: unknown): unknown {
-  const { wrapped, item, options } = shapeOf(schema);
-  if (wrapped !== undefined) return itemOf(wrapped);
-  return item ?? options?.map(itemOf).find((one) => one !== undefined);
 }
 
 function nearest(key: string, known: readonly string[]): string | undefined {

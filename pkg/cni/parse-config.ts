@@ -1,8 +1,9 @@
 // A plugin's own part of the configuration, and the `manifold` object that the frame itself obeys.
 import { type InferOutput, safeParse } from 'valibot';
-import { configError, problemsOf } from './config-error.ts';
+import { configError, type Problem, problemsOf, sentence } from './config-error.ts';
 import { manifoldOptions } from './manifold-options.ts';
 import type { JsonObject, Plugin } from './plugin.ts';
+import { listsForObjects } from './schema-shape.ts';
 
 export interface ParsedConfig<C> {
   readonly config: C;
@@ -16,9 +17,18 @@ export interface ParsedConfig<C> {
 export function parseConfig<C>(plugin: Plugin<C>, raw: JsonObject): ParsedConfig<C> {
   const options = safeParse(manifoldOptions, raw.manifold);
   const config = safeParse(plugin.config, raw);
-  if (config.success && options.success) return { config: config.output, options: options.output };
+  const lists = [
+    ...listsForObjects(plugin.config, raw),
+    ...listsForObjects(manifoldOptions, raw.manifold, 'manifold'),
+  ].map(({ key, value }) => ({ key, text: sentence(key, 'must be an object', value) }));
+  if (config.success && options.success && lists.length === 0) {
+    return { config: config.output, options: options.output };
+  }
+  const problems: Problem[] = [];
   const own = config.success ? [] : problemsOf(config.issues);
   const common = options.success ? [] : problemsOf(options.issues, 'manifold');
-  const known = new Set(own.map((problem) => problem.key));
-  throw configError([...own, ...common.filter((problem) => !known.has(problem.key))]);
+  for (const problem of [...lists, ...own, ...common]) {
+    if (!problems.some((known) => known.key === problem.key)) problems.push(problem);
+  }
+  throw configError(problems);
 }

@@ -71,6 +71,8 @@ const legacy = object({ ip4: family, ip6: family, dns });
  * @throws ManifoldError 'bad-config' that names each bad key
  */
 export function readResult(value: unknown, version: CniVersion, key: string): CniResult {
+  // Valibot takes a list for an object without keys.
+  if (Array.isArray(value)) throw configError([{ key, text: sentence(key, 'must be an object', value) }]);
   const spoken = versionOf(value, version, key);
   if (isAtLeast(spoken, '0.3.0')) {
     const parsed = safeParse(current, value);

@@ -55,6 +55,10 @@ export function writeCachedResult(directory: string, entry: CachedAttachment): v
   const draft = join(directory, `.draft-${entry.containerId}-${entry.ifname}-${process.pid}`);
   try {
     mkdirSync(join(directory, 'results'), { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw ioError('write', file, error);
+  }
+  try {
     writeFileSync(draft, text, { mode: 0o600 });
     renameSync(draft, file);
   } catch (error) {

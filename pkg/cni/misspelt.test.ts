@@ -1,0 +1,75 @@
+import {
+  array,
+  literal,
+  looseObject,
+  object,
+  optional,
+  pipe,
+  string,
+  transform,
+  union,
+  variant,
+} from 'valibot';
+import { describe, expect, test } from 'vitest';
+import { findMisspelt } from './misspelt.ts';
+
+const schema = pipe(
+  object({
+    master: optional(string()),
+    mtu: optional(string()),
+    linkInContainer: optional(string()),
+    ipam: optional(
+      looseObject({
+        range_start: optional(string()),
+        ranges: optional(array(array(object({ subnet: string(), rangeStart: optional(string()) })))),
+      }),
+    ),
+    device: optional(union([string(), object({ pciBusID: string() })])),
+    kind: optional(
+      variant('is', [
+        object({ is: literal('a'), alpha: string() }),
+        object({ is: literal('b'), beta: string() }),
+      ]),
+    ),
+  }),
+  transform((config) => config),
+);
+
+describe('a key that nobody knows', () => {
+  test.each([
+    [{ mut: 1 }, 'mut', 'mtu'],
+    [{ MTU: 1 }, 'MTU', 'mtu'],
+    [{ mater: 1 }, 'mater', 'master'],
+    [{ link_in_container: 1 }, 'link_in_container', 'linkInContainer'],
+    [{ linkInContianer: 1 }, 'linkInContianer', 'linkInContainer'],
+    [{ cniVerson: 1 }, 'cniVerson', 'cniVersion'],
+    [{ ipma: {} }, 'ipma', 'ipam'],
+    [{ ipam: { rangeStart: 1 } }, 'ipam.rangeStart', 'range_start'],
+    [{ ipam: { ranges: [[{ subnet: '' }, { sbunet: '' }]] } }, 'ipam.ranges[0][1].sbunet', 'subnet'],
+    [{ device: { pcibusid: '' } }, 'device.pcibusid', 'pciBusID'],
+    [{ kind: { is: 'b', betta: '' } }, 'kind.betta', 'beta'],
+  ])('%j is taken for a misspelling of %s', (raw, key, meant) => {
+    expect(findMisspelt(schema, raw)).toEqual([{ key, meant }]);
+  });
+
+  test.each([
+    [{ vlan: 1, color: 'x', a: 1 }],
+    [
+      {
+        cniVersion: '1.1.0',
+        name: 'n',
+        type: 't',
+        args: {},
+        runtimeConfig: {},
+        disableGC: true,
+        plugins: [],
+      },
+    ],
+    [{ 'cni.dev/valid-attachments': [], 'mtu.': 1, 'mt/u': 1 }],
+    [{ ipam: { type: 'x', anything: 1 } }],
+    [{ master: 'mtu', ipam: 'range_strat' }],
+    [{ args: { mut: 1 } }],
+  ])('%j has no misspelling', (raw) => {
+    expect(findMisspelt(schema, raw)).toEqual([]);
+  });
+});
