@@ -1,8 +1,8 @@
 // ADD: plan, claim, journal, then one attachment after the other (NPWG 7.3), and back again on the first failure.
 import { describePod } from '../pkg/attach/deps.ts';
 import type { AddCall } from '../pkg/cni/plugin.ts';
-import { writeCachedResult } from '../pkg/cni/result-cache.ts';
 import type { CniResult } from '../pkg/cni/result.ts';
+import { writeCachedResult } from '../pkg/cni/result-cache.ts';
 import { addList } from '../pkg/cni/run-list.ts';
 import { isManifoldError, ManifoldError } from '../pkg/errors/manifold-error.ts';
 import type { AttachmentRecord, NodeStore } from '../pkg/state/node-store.ts';
@@ -13,7 +13,15 @@ import { resultWithDefaultRoute } from './default-route.ts';
 import { applyDefaultRoute } from './default-route-apply.ts';
 import type { MetaDeps } from './deps.ts';
 import { describeFailures, detachAll } from './detach.ts';
-import { attachmentsOfCall, defaultRouteOf, listOfRecord, networkNameOf, placeOf, plannedRecord, withResult } from './journal.ts';
+import {
+  attachmentsOfCall,
+  defaultRouteOf,
+  listOfRecord,
+  networkNameOf,
+  placeOf,
+  plannedRecord,
+  withResult,
+} from './journal.ts';
 import { searchPath } from './ourselves.ts';
 import { readPlan } from './read-plan.ts';
 
@@ -35,9 +43,7 @@ export async function add(deps: MetaDeps, call: AddCall<MetaConfig>): Promise<Cn
     await clearUnfinished(deps, call, store);
     deps.step('journal');
     const records = planned.map((attachment) => plannedRecord(attachment, call, pod, store));
-    // One transaction: addresses that no record speaks of could be found by nobody.
     store.transaction(() => {
-      claimAddresses(deps, call, store, records);
       for (const record of records) store.attachments.put(record);
     });
     return await attachAll(deps, call, store, records);
@@ -53,8 +59,11 @@ async function attachAll(
   records: readonly AttachmentRecord[],
 ): Promise<CniResult> {
   const added: Added[] = [];
-  let current = records[0];
+  let current: AttachmentRecord | undefined;
   try {
+    // After the journal: whoever finds the records of a process that died here frees the claims too.
+    deps.step('claim');
+    await claimAddresses(deps, store, records);
     for (const record of records) {
       current = record;
       added.push(await attachOne(deps, call, store, record));

@@ -18,9 +18,13 @@ export async function check(deps: MetaDeps, call: CheckCall<MetaConfig>): Promis
   const records = attachmentsOfCall(store, call);
   const pod = describePod(podOf(call.args), call.containerId);
   if (records.length === 0) {
-    throw new ManifoldError('check-failed', `Cannot check ${pod}: nothing is recorded for its interface ${call.ifname}`, {
-      hint: 'It was never added, or was deleted since.',
-    });
+    throw new ManifoldError(
+      'check-failed',
+      `Cannot check ${pod}: nothing is recorded for its interface ${call.ifname}`,
+      {
+        hint: 'It was never added, or was deleted since.',
+      },
+    );
   }
   const failures: ManifoldError[] = [];
   for (const record of records) {
@@ -29,10 +33,15 @@ export async function check(deps: MetaDeps, call: CheckCall<MetaConfig>): Promis
   }
   const chosen = records.find((record) => defaultRouteOf(record) !== undefined);
   const fault = chosen && faultOfDefaultRoute(deps, call, chosen);
-  if (fault) failures.push(new ManifoldError('check-failed', `Cannot find the default route of ${pod} as it was made: ${fault}`));
+  if (fault)
+    failures.push(
+      new ManifoldError('check-failed', `Cannot find the default route of ${pod} as it was made: ${fault}`),
+    );
   const [first, ...others] = failures;
   if (first === undefined) return;
-  const hint = [first.hint, ...others.map((one) => one.message)].filter((text) => text !== undefined).join('; ');
+  const hint = [first.hint, ...others.map((one) => one.message)]
+    .filter((text) => text !== undefined)
+    .join('; ');
   throw new ManifoldError(first.code, first.message, {
     ...(hint !== '' && { hint }),
     ...(first.cniCode !== undefined && { cniCode: first.cniCode }),
@@ -45,10 +54,14 @@ async function checkRecord(
   pod: string,
 ): Promise<ManifoldError | undefined> {
   const differs = (reason: string, error?: ManifoldError) =>
-    new ManifoldError(error?.code ?? 'check-failed', `Cannot confirm network ${record.network} (${record.ifname}) of ${pod}: ${reason}`, {
-      ...(error?.hint !== undefined && { hint: error.hint }),
-      ...(error?.cniCode !== undefined && { cniCode: error.cniCode }),
-    });
+    new ManifoldError(
+      error?.code ?? 'check-failed',
+      `Cannot confirm network ${record.network} (${record.ifname}) of ${pod}: ${reason}`,
+      {
+        ...(error?.hint !== undefined && { hint: error.hint }),
+        ...(error?.cniCode !== undefined && { cniCode: error.cniCode }),
+      },
+    );
   if (record.state !== 'added') return differs(`its ADD never finished (state "${record.state}")`);
   const place = placeOf(record, call.netns, searchPath(call.config.binDir, call.path));
   try {
@@ -65,7 +78,11 @@ function expectedResult(call: CheckCall<MetaConfig>, record: AttachmentRecord): 
   return record.ifname === call.ifname ? call.prevResult : (resultOfRecord(record) ?? {});
 }
 
-function faultOfDefaultRoute(deps: MetaDeps, call: CheckCall<MetaConfig>, record: AttachmentRecord): string | undefined {
+function faultOfDefaultRoute(
+  deps: MetaDeps,
+  call: CheckCall<MetaConfig>,
+  record: AttachmentRecord,
+): string | undefined {
   const wish = { ifname: record.ifname, gateways: defaultRouteOf(record) ?? [] };
   try {
     return checkDefaultRoute(deps.kernel, call.netns, wish);

@@ -12,17 +12,26 @@ import { attachmentsOfCall, callOf, netnsIdOf } from './journal.ts';
  * @throws ManifoldError 'exists' when this sandbox is attached already; 'try-later' while another process is at it,
  *   or when what was left could not be cleared
  */
-export async function clearUnfinished(deps: MetaDeps, call: AddCall<MetaConfig>, store: NodeStore): Promise<void> {
+export async function clearUnfinished(
+  deps: MetaDeps,
+  call: AddCall<MetaConfig>,
+  store: NodeStore,
+): Promise<void> {
   const own = attachmentsOfCall(store, call);
   refuseUnderWay(call, store, own);
   if (own.length > 0 && isFinished(own) && namespaceOf(deps, store, own) !== undefined) {
     const pod = describePod(podOf(call.args), call.containerId);
-    throw new ManifoldError('exists', `Cannot attach ${pod}: ${call.ifname} of this sandbox is attached already`, {
-      hint: `ADD was done for container ${call.containerId}; the runtime must call DEL before it calls ADD again.`,
-    });
+    throw new ManifoldError(
+      'exists',
+      `Cannot attach ${pod}: ${call.ifname} of this sandbox is attached already`,
+      {
+        hint: `ADD was done for container ${call.containerId}; the runtime must call DEL before it calls ADD again.`,
+      },
+    );
   }
   const { uid } = podOf(call.args);
-  const older = uid === undefined ? [] : store.attachments.ofPod(uid).filter((r) => r.containerId !== call.containerId);
+  const older =
+    uid === undefined ? [] : store.attachments.ofPod(uid).filter((r) => r.containerId !== call.containerId);
   for (const records of [own, ...byCall(older)]) {
     if (records.length === 0 || isUnderWay(store, records)) continue;
     const netns = namespaceOf(deps, store, records);
@@ -59,12 +68,20 @@ const isFinished = (records: readonly AttachmentRecord[]): boolean =>
 export const isUnderWay = (store: NodeStore, records: readonly AttachmentRecord[]): boolean =>
   records.some((r) => (r.state === 'planned' || r.state === 'adding') && store.isAlive(r.writer));
 
-function refuseUnderWay(call: AddCall<MetaConfig>, store: NodeStore, records: readonly AttachmentRecord[]): void {
+function refuseUnderWay(
+  call: AddCall<MetaConfig>,
+  store: NodeStore,
+  records: readonly AttachmentRecord[],
+): void {
   if (!isUnderWay(store, records)) return;
   const pod = describePod(podOf(call.args), call.containerId);
-  throw new ManifoldError('try-later', `Cannot attach ${pod}: process ${records[0]?.writer.pid} is attaching it right now`, {
-    hint: 'Retry: the runtime called ADD twice for one sandbox, or a delegate calls manifold again.',
-  });
+  throw new ManifoldError(
+    'try-later',
+    `Cannot attach ${pod}: process ${records[0]?.writer.pid} is attaching it right now`,
+    {
+      hint: 'Retry: the runtime called ADD twice for one sandbox, or a delegate calls manifold again.',
+    },
+  );
 }
 
 /** The namespace of the records, where it is still the same one: a path may lead to another after a reboot. */

@@ -55,10 +55,18 @@ async function delUnrecorded(deps: MetaDeps, call: DelCall<MetaConfig>): Promise
     const ifname = position === 0 ? call.ifname : `net${position}`;
     const place = { containerId, ifname, netns, args, path };
     try {
-      await deleteList(listOf(network.config, network.source), place, call.delegates, position === 0 ? call.prevResult : undefined);
+      await deleteList(
+        listOf(network.config, network.source),
+        place,
+        call.delegates,
+        position === 0 ? call.prevResult : undefined,
+      );
     } catch (error) {
       if (!isManifoldError(error)) throw error;
-      call.log.warn('delegate failed to delete what was never recorded', { network: network.label, reason: error.message });
+      call.log.warn('delegate failed to delete what was never recorded', {
+        network: network.label,
+        reason: error.message,
+      });
     }
   }
 }

@@ -1,8 +1,8 @@
 // Takes the attachments of one call back, last first (NPWG 7.2: all are tried). From the journal alone: definitions,
 // pod and namespace may be gone. Behind DEL, GC, the undoing of a failed ADD and the clearing of an unfinished one.
 import { describePod } from '../pkg/attach/deps.ts';
-import { deleteCachedResult } from '../pkg/cni/result-cache.ts';
 import type { Call } from '../pkg/cni/plugin.ts';
+import { deleteCachedResult } from '../pkg/cni/result-cache.ts';
 import { deleteList } from '../pkg/cni/run-list.ts';
 import { isManifoldError, type ManifoldError } from '../pkg/errors/manifold-error.ts';
 import type { Kernel, Namespace } from '../pkg/kernel/kernel.ts';
@@ -40,7 +40,7 @@ export async function detachAll(
       try {
         if (record.state !== 'planned') await detachOne(deps, call, store, record, place?.path);
         deps.step(`forget ${record.ifname}`);
-        forget(deps, store, record, call);
+        await forget(deps, store, record, call);
       } catch (error) {
         if (!isManifoldError(error)) throw error;
         failures.push({ record, error });
@@ -53,7 +53,11 @@ export async function detachAll(
 }
 
 /** The pod's namespace, unless it is gone or its path leads to another namespace by now. */
-function samePlace(kernel: Kernel, records: readonly AttachmentRecord[], netns: string | undefined): Namespace | undefined {
+function samePlace(
+  kernel: Kernel,
+  records: readonly AttachmentRecord[],
+  netns: string | undefined,
+): Namespace | undefined {
   const opened = netns === undefined ? undefined : kernel.openIfThere(netns);
   const known = records.map(netnsIdOf).find((id) => id !== undefined);
   if (opened === undefined || known === undefined || opened.id === known) return opened;
@@ -94,7 +98,9 @@ async function detachOne(
   await deleteList(listOfRecord(record), place, call.delegates, resultOfRecord(record));
   deps.step(`uncache ${record.ifname}`);
   const { cniDir, manifold } = call.config;
-  write(call, () => deleteCachedResult(cniDir ?? manifold.stateDir, { ...record, network: networkNameOf(record) }));
+  write(call, () =>
+    deleteCachedResult(cniDir ?? manifold.stateDir, { ...record, network: networkNameOf(record) }),
+  );
 }
 
 /** What only makes a later call better informed must not make this one fail. */
@@ -108,13 +114,16 @@ function write(call: Call<MetaConfig>, work: () => void): void {
 }
 
 /** Removes the record, and frees addresses that were claimed for an attachment whose ADD never began. */
-function forget(deps: MetaDeps, store: NodeStore, record: AttachmentRecord, call: Call<MetaConfig>): void {
+async function forget(
+  deps: MetaDeps,
+  store: NodeStore,
+  record: AttachmentRecord,
+  call: Call<MetaConfig>,
+): Promise<void> {
   const { containerId, ifname } = record;
   try {
-    store.transaction(() => {
-      if (record.state === 'planned') releaseClaims(store, record, deps.now());
-      store.attachments.remove(record);
-    });
+    if (record.state === 'planned') await releaseClaims(deps, store, record);
+    store.attachments.remove(record);
   } catch (error) {
     if (!isManifoldError(error, 'state', 'try-later')) throw error;
     call.log.warn('store cannot be written: release is carried out later', { reason: error.message });
@@ -125,7 +134,9 @@ function forget(deps: MetaDeps, store: NodeStore, record: AttachmentRecord, call
 
 /** One line for each attachment that could not be taken back. */
 export function describeFailures(failures: readonly DetachFailure[]): string {
-  return failures.map(({ record, error }) => `network ${record.network} (${record.ifname}): ${error.message}`).join('; ');
+  return failures
+    .map(({ record, error }) => `network ${record.network} (${record.ifname}): ${error.message}`)
+    .join('; ');
 }
 
 export const podOfRecord = (record: AttachmentRecord): string => describePod(record.pod, record.containerId);

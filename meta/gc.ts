@@ -1,4 +1,6 @@
 // GC: what the runtime does not list any more is freed, in every network that the journal or the configuration knows.
+
+import type { NetworkList } from '../pkg/cni/network-list.ts';
 import type { AttachmentId, GcCall } from '../pkg/cni/plugin.ts';
 import { collectList } from '../pkg/cni/run-list.ts';
 import { isManifoldError, ManifoldError } from '../pkg/errors/manifold-error.ts';
@@ -9,7 +11,6 @@ import type { MetaDeps } from './deps.ts';
 import { describeFailures, detachAll } from './detach.ts';
 import { callOf, listOfRecord, networkNameOf } from './journal.ts';
 import { listOf } from './network.ts';
-import type { NetworkList } from '../pkg/cni/network-list.ts';
 import { readEveryPodNetworks } from './networks.ts';
 import { searchPath } from './ourselves.ts';
 import { networkSources } from './read-plan.ts';

@@ -27,8 +27,7 @@ export interface NetworkSources {
  */
 export function readEveryPodNetworks(sources: NetworkSources): [Network, ...Network[]] {
   const { clusterNetwork, delegates = [] } = sources.config;
-  if (clusterNetwork !== undefined)
-    return [admitted(sources, readClusterNetwork(sources, clusterNetwork))];
+  if (clusterNetwork !== undefined) return [admitted(sources, readClusterNetwork(sources, clusterNetwork))];
   const networks = delegates.map((delegate, index) => {
     const label = typeof delegate.name === 'string' ? delegate.name : `delegates[${index}]`;
     const source = `delegates[${index}] of the configuration of manifold`;
@@ -166,7 +165,10 @@ function callsOurselves({ isOurselves }: NetworkSources, config: JsonObject): bo
 /** Refuses manifold itself, and makes our own plugins use the state of this node, whatever the definition says. */
 function admitted(sources: NetworkSources, network: Network): Network {
   if (!callsOurselves(sources, network.config)) {
-    return { ...network, config: withNodeSettings(network.config, sources.config.manifold, sources.ownTypes) };
+    return {
+      ...network,
+      config: withNodeSettings(network.config, sources.config.manifold, sources.ownTypes),
+    };
   }
   throw new ManifoldError(
     'bad-config',

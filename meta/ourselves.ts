@@ -19,7 +19,9 @@ export function isOurselves(
   const file = path.map((directory) => `${directory}/${type}`).find((one) => files.kind(one) === 'file');
   if (file === undefined) return false;
   const own = files.identity(ownFile);
-  return basename(files.realPath(file) ?? file) === MANIFOLD || (own !== undefined && files.identity(file) === own);
+  return (
+    basename(files.realPath(file) ?? file) === MANIFOLD || (own !== undefined && files.identity(file) === own)
+  );
 }
 
 /** CNI_PATH with the configured directory before it. */

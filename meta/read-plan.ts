@@ -35,9 +35,13 @@ export function readPlan(deps: MetaDeps, call: AddCall<MetaConfig>): PlannedAtta
   for (const { network } of planned) {
     const missing = missingPlugin(deps, call, network);
     if (missing !== undefined) {
-      throw new ManifoldError('not-found', `Cannot attach ${label} to network ${network.label}: ${missing.message}`, {
-        ...(missing.hint !== undefined && { hint: missing.hint }),
-      });
+      throw new ManifoldError(
+        'not-found',
+        `Cannot attach ${label} to network ${network.label}: ${missing.message}`,
+        {
+          ...(missing.hint !== undefined && { hint: missing.hint }),
+        },
+      );
     }
   }
   return planned;
@@ -52,7 +56,8 @@ function readRequests(call: AddCall<MetaConfig>, pod: string): NetworkRequest[] 
 }
 
 function warnOfUnknownKeys(call: Call<MetaConfig>, { name, unknownKeys }: NetworkRequest): void {
-  if (unknownKeys !== undefined) call.log.warn('unknown keys of a network asked for', { network: name, keys: unknownKeys });
+  if (unknownKeys !== undefined)
+    call.log.warn('unknown keys of a network asked for', { network: name, keys: unknownKeys });
 }
 
 export function networkSources(deps: MetaDeps, call: Call<MetaConfig>): NetworkSources {
@@ -66,7 +71,11 @@ export function networkSources(deps: MetaDeps, call: Call<MetaConfig>): NetworkS
 }
 
 /** Why a plugin of the network, or the IPAM plugin that it calls, cannot be run; undefined when all are there. */
-export function missingPlugin(deps: MetaDeps, call: Call<MetaConfig>, network: Network): ManifoldError | undefined {
+export function missingPlugin(
+  deps: MetaDeps,
+  call: Call<MetaConfig>,
+  network: Network,
+): ManifoldError | undefined {
   const path = searchPath(call.config.binDir, call.path);
   for (const type of typesOf(network.config)) {
     if (deps.ownTypes.has(type)) continue;

@@ -9,7 +9,11 @@ import { pluginsOf } from './network.ts';
 const KIND_OF_PLUGIN: Readonly<Record<string, string>> = { macvlan: 'macvlan' };
 
 /** Indexes of the links of these attachments that are beyond doubt ours: by record, index, name and kind. */
-export function linksToReap(store: NodeStore, records: readonly AttachmentRecord[], pod: Namespace): number[] {
+export function linksToReap(
+  store: NodeStore,
+  records: readonly AttachmentRecord[],
+  pod: Namespace,
+): number[] {
   return records.flatMap((record) => {
     // A plugin later in a list may want to find the interface at its own DEL.
     if (pluginsOf(record.config).length !== 1) return [];

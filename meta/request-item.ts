@@ -2,6 +2,7 @@
 import * as v from 'valibot';
 import { problemsOf } from '../pkg/cni/config-error.ts';
 import { faultOfIfname } from '../pkg/cni/names.ts';
+import { isJsonObject } from '../pkg/cni/network-config.ts';
 import type { JsonObject } from '../pkg/cni/plugin.ts';
 import { canonicalAddress, readAddress } from '../pkg/ip/address.ts';
 import { canonicalCidr, readCidr } from '../pkg/ip/cidr.ts';
@@ -63,10 +64,7 @@ const linkName = v.optional(
   ),
 );
 
-const cniArgs = v.pipe(
-  v.record(v.string(), v.unknown(), 'must be an object'),
-  v.check((value) => !Array.isArray(value), 'must be an object'),
-);
+const cniArgs = v.custom<JsonObject>(isJsonObject, 'must be an object');
 
 const ITEM = v.looseObject(
   {
@@ -141,7 +139,7 @@ function toRequest(item: Item): NetworkRequest {
     ...(item.portMappings?.length && { portMappings: item.portMappings as readonly PortMapping[] }),
     ...(item.bandwidth && { bandwidth: item.bandwidth as Bandwidth }),
     ...(item['infiniband-guid'] !== undefined && { infinibandGuid: item['infiniband-guid'].toLowerCase() }),
-    ...(item['cni-args'] && { cniArgs: item['cni-args'] as JsonObject }),
+    ...(item['cni-args'] && { cniArgs: item['cni-args'] }),
     ...(item.deviceID !== undefined && { deviceId: item.deviceID }),
     ...(item['ipam-claim-reference'] !== undefined && { ipamClaim: item['ipam-claim-reference'] }),
     ...(unknownKeys.length > 0 && { unknownKeys }),
