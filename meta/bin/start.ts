@@ -1,7 +1,6 @@
 // From a process to one CNI call of one of our plugins, and out again.
 
-import { basename } from 'node:path';
-import { argv, env, execPath, exit } from 'node:process';
+import { env, exit } from 'node:process';
 import type { Plugin } from '../../pkg/cni/plugin.ts';
 import { runProgram } from '../../pkg/cni/program.ts';
 import { readStdin, writeAll } from '../../pkg/cni/stdio.ts';
@@ -44,10 +43,4 @@ function isOwnNetns({ kernel }: ProgramDeps, path: string): boolean {
   if (opened === undefined) return false;
   opened.close();
   return opened.id === kernel.host().id;
-}
-
-/** The name that the executable was called by; where that is none of ours, the name of its file. */
-export function calledAs(names: readonly string[]): string {
-  const invoked = basename(argv[1] ?? '');
-  return names.includes(invoked) ? invoked : basename(execPath);
 }

@@ -1,0 +1,26 @@
+// `manifold` is two programs in one: the meta plugin when a runtime calls it, a command line when a person does.
+import { argv, env, execPath, exit } from 'node:process';
+import { isSea } from 'node:sea';
+import { writeAll } from '../../pkg/cni/stdio.ts';
+import { createLogger } from '../../pkg/log/logger.ts';
+import { loadCli } from './load-cli.ts';
+import { metaAndDelegates } from './meta-and-delegates.ts';
+import { createProgramDeps } from './program-deps.ts';
+import { start } from './start.ts';
+
+/** Set by the build from package.json; missing where the source runs as it is. */
+declare const MANIFOLD_VERSION: string | undefined;
+
+export async function startManifold(): Promise<void> {
+  const words = argv.slice(2);
+  if (env.CNI_COMMAND || words.length === 0) {
+    const ownFile = isSea() ? execPath : (argv[1] ?? execPath);
+    return start('manifold', (deps) => metaAndDelegates(deps, ownFile));
+  }
+  const stdout = (text: string) => writeAll(1, text);
+  const stderr = (text: string) => writeAll(2, text);
+  const { openStore } = createProgramDeps(createLogger({ level: 'warn', sink: stderr }));
+  const version = typeof MANIFOLD_VERSION === 'undefined' ? 'from source' : MANIFOLD_VERSION;
+  const { runCli } = await loadCli();
+  exit(await runCli(words, { version, openStore, stdout, stderr }));
+}
