@@ -21,6 +21,13 @@ export async function runProgram(plugin: Plugin, deps: ProgramDeps): Promise<num
     return 0;
   }
   const { exitCode, output } = await answerCall(plugin, deps.readStdin, deps);
-  if (output !== undefined) deps.stdout(`${JSON.stringify(output)}\n`);
+  if (output === undefined) return exitCode;
+  try {
+    deps.stdout(`${JSON.stringify(output)}\n`);
+  } catch (error) {
+    // Without its answer the runtime must take the call for failed, and there is no other way to tell it.
+    deps.stderr(`${plugin.name}: cannot write the answer on standard output: ${String(error)}\n`);
+    return 1;
+  }
   return exitCode;
 }

@@ -17,6 +17,7 @@ function run(shell: string, env: NodeJS.ProcessEnv, stdin: string) {
   const plugin = `${process.execPath} --disable-warning=ExperimentalWarning ${program}`;
   const child = spawn('/bin/sh', ['-c', shell.replaceAll('PLUGIN', plugin)], {
     env: { PATH: process.env.PATH, ...env },
+    detached: true,
   });
   child.stdin.end(stdin);
   return child;
@@ -46,6 +47,13 @@ test('a reader that goes away is no failure of the call', async () => {
   expect(text).toBe('exit 0\n');
 });
 
+test('an answer that cannot be written is a failed call', async () => {
+  const config = JSON.stringify({ cniVersion: '1.1.0', name: 'net' });
+  const text = await outputOf(run('{ cat | { PLUGIN >/dev/full; echo "exit $?"; }; } 2>&1', ADD, config));
+  expect(text).toContain('cannot write the answer');
+  expect(text).toContain('exit 1\n');
+});
+
 test('VERSION does not wait for an input that never comes', async () => {
   const child = run('sleep 60 | PLUGIN', { CNI_COMMAND: 'VERSION' }, '');
   let text = '';
@@ -53,7 +61,8 @@ test('VERSION does not wait for an input that never comes', async () => {
     text += chunk;
     if (text.endsWith('\n')) break;
   }
-  child.kill();
+  // The sleeper too.
+  process.kill(-Number(child.pid));
   expect(JSON.parse(text)).toMatchObject({ cniVersion: '1.1.0' });
 });
 

@@ -42,14 +42,21 @@ function readAll(fd: number, patienceMs: number): string {
   return Buffer.concat(chunks).toString();
 }
 
-/** Writes all of a text. A reader that has gone away is no failure of the call. */
+/**
+ * Writes all of a text. A reader that has gone away is no failure of the call, and standard error is for information
+ * only: nothing fails when nobody takes it.
+ */
 export function writeAll(fd: 1 | 2, text: string): void {
   const bytes = Buffer.from(text);
-  for (let at = 0; at < bytes.length; ) {
-    const wrote = attempt(() => writeSync(fd, bytes, at));
-    if (wrote === 'again') pause();
-    else if (wrote === 0) return;
-    else at += wrote;
+  try {
+    for (let at = 0; at < bytes.length; ) {
+      const wrote = attempt(() => writeSync(fd, bytes, at));
+      if (wrote === 'again') pause();
+      else if (wrote === 0) return;
+      else at += wrote;
+    }
+  } catch (error) {
+    if (fd === 1) throw error;
   }
 }
 
