@@ -13,6 +13,8 @@ export interface NodeStoreOptions {
   /** Where releases wait that could not be written: they are carried out at opening. None when absent. */
   readonly runDirectory?: string;
   readonly log?: Logger;
+  /** How long to wait for the transactions of others before giving up with 'try-later'. @default 10000 */
+  readonly busyTimeoutMs?: number;
   /** Who writes. @default this process */
   readonly writer?: Writer;
 }
@@ -23,8 +25,8 @@ export interface NodeStoreOptions {
  * @throws ManifoldError 'state' when it cannot be read: damaged, forbidden, of a later version
  */
 export function openNodeStore(directory: string, options: NodeStoreOptions = {}): NodeStore {
-  const { runDirectory, log = silentLogger } = options;
-  const file = openStateFile(directory);
+  const { runDirectory, log = silentLogger, busyTimeoutMs } = options;
+  const file = openStateFile(directory, busyTimeoutMs);
   const store = nodeStore(directory, file, options.writer);
   if (file.readOnlyBecause !== undefined)
     log.warn('store is read-only', { reason: String(file.readOnlyBecause) });

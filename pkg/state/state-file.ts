@@ -15,17 +15,27 @@ export type Row = Record<string, SQLOutputValue>;
  */
 const LONGEST_LOG_BYTES = 400_000;
 
+/** How long a process waits for the transactions of others before it gives up with 'try-later'. */
+const BUSY_TIMEOUT_MS = 10_000;
+
+interface StateFileOptions {
+  readonly busyTimeoutMs?: number;
+  readonly readOnlyBecause?: unknown;
+}
+
 export class StateFile {
   readonly path: string;
   /** Why nothing can be written: a copy or nothing at all is read in place of the file. */
   readonly readOnlyBecause: unknown;
+  readonly #busyTimeoutMs: number;
   readonly #db: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
   #depth = 0;
 
-  constructor(path: string, db: DatabaseSync, readOnlyBecause?: unknown) {
+  constructor(path: string, db: DatabaseSync, options: StateFileOptions) {
     this.path = path;
-    this.readOnlyBecause = readOnlyBecause;
+    this.readOnlyBecause = options.readOnlyBecause;
+    this.#busyTimeoutMs = options.busyTimeoutMs ?? BUSY_TIMEOUT_MS;
     this.#db = db;
   }
 
@@ -128,36 +138,33 @@ export class StateFile {
       // Committed already; whoever comes next folds it. A checkpoint that meets others reports, and does not throw.
       if (sqliteCode(error) === undefined) throw error;
     } finally {
-      this.#db.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
+      this.#db.exec(`PRAGMA busy_timeout = ${this.#busyTimeoutMs}`);
     }
   }
 }
-
-/** How long a process waits for the transactions of others before it gives up with 'try-later'. */
-const BUSY_TIMEOUT_MS = 10_000;
 
 /**
  * Opens state.db in a directory, and makes both where they are missing. Where nothing can be written (read-only or
  * full file system), what was recorded can still be read.
  * @throws ManifoldError 'state', 'try-later'
  */
-export function openStateFile(directory: string): StateFile {
+export function openStateFile(directory: string, busyTimeoutMs = BUSY_TIMEOUT_MS): StateFile {
   const path = join(directory, 'state.db');
   try {
     if (!existsSync(path)) createStateFile(directory, path);
   } catch (error) {
     const translated = stateError('open', path, error);
     if (!cannotWrite(error)) throw translated;
-    return new StateFile(path, emptyDatabase(), translated);
+    return new StateFile(path, emptyDatabase(), { readOnlyBecause: translated });
   }
   try {
-    return new StateFile(path, openWritable(path));
+    return new StateFile(path, openWritable(path, busyTimeoutMs), { busyTimeoutMs });
   } catch (error) {
     const translated = stateError('open', path, error);
     if (!cannotWrite(error)) throw translated;
     const copy = readable(path);
     if (copy === undefined) throw translated;
-    return new StateFile(path, copy, translated);
+    return new StateFile(path, copy, { readOnlyBecause: translated });
   }
 }
 
@@ -171,8 +178,8 @@ function readable(path: string): DatabaseSync | undefined {
   }
 }
 
-function openWritable(path: string): DatabaseSync {
-  const db = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS });
+function openWritable(path: string, timeout: number): DatabaseSync {
+  const db = new DatabaseSync(path, { timeout });
   try {
     // NORMAL: a commit is not flushed, so that power loss may undo the last ones (the sandboxes they speak of are
     // gone then too) but cannot damage the file. The log is folded by #foldLongLog alone.

@@ -1,0 +1,272 @@
+import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { parseAddress } from '../ip/address.ts';
+import { checkState } from './check-state.ts';
+import type { AttachmentRecord, InterfaceRecord, LeaseRecord, NodeStore } from './node-store.ts';
+import { openNodeStore } from './open-node-store.ts';
+
+let directory: string;
+let store: NodeStore;
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'manifold-state-'));
+  store = openNodeStore(directory);
+});
+
+afterEach(() => {
+  expect(checkState(store)).toEqual({ broken: [], leftovers: [] });
+  store.close();
+  rmSync(directory, { recursive: true });
+});
+
+const lease = (change: Partial<LeaseRecord> = {}): LeaseRecord => ({
+  domain: '',
+  address: '10.0.0.1',
+  network: 'rail0',
+  owner: 'uid-1',
+  ifname: 'net1',
+  containerId: 'c1',
+  pod: { uid: 'uid-1', namespace: 'a', name: 'p' },
+  netns: '/run/netns/c1',
+  state: 'held',
+  acquired: 1,
+  writer: store.writer,
+  ...change,
+});
+
+const attachment = (change: Partial<AttachmentRecord> = {}): AttachmentRecord => ({
+  containerId: 'c1',
+  ifname: 'net1',
+  position: 1,
+  network: 'a/rail0',
+  pod: { uid: 'uid-1' },
+  netns: '/run/netns/c1',
+  config: { plugins: [{ type: 'macvlan' }] },
+  args: {},
+  state: 'added',
+  writer: store.writer,
+  ...change,
+});
+
+const iface = (change: Partial<InterfaceRecord> = {}): InterfaceRecord => ({
+  containerId: 'c1',
+  ifname: 'net1',
+  plugin: 'host-device',
+  network: 'rail0',
+  pod: { uid: 'uid-1', namespace: 'a', name: 'p' },
+  netns: '/run/netns/c1',
+  netnsId: '4:1',
+  state: 'added',
+  saved: { mtu: 1500 },
+  writer: store.writer,
+  ...change,
+});
+
+test('the directory is made for root alone', () => {
+  const inner = join(directory, 'a/b');
+  openNodeStore(inner).close();
+  expect(statSync(inner).mode & 0o777).toBe(0o700);
+});
+
+test('what one process wrote another reads', () => {
+  store.leases.put(lease());
+  store.attachments.put(attachment());
+  store.interfaces.put(iface({ device: 'pci:0000:3b:00.2' }));
+  const other = openNodeStore(directory);
+  expect(other.leases.all()).toEqual([lease()]);
+  expect(other.attachments.all()).toEqual([attachment()]);
+  expect(other.interfaces.byDevice('pci:0000:3b:00.2')).toEqual(iface({ device: 'pci:0000:3b:00.2' }));
+  other.close();
+});
+
+describe('transactions', () => {
+  test('one that throws leaves nothing behind', () => {
+    expect(() =>
+      store.transaction(() => {
+        store.leases.put(lease());
+        throw new Error('no');
+      }),
+    ).toThrow('no');
+    expect(store.leases.all()).toEqual([]);
+  });
+
+  test('an inner one that throws takes back only its own part', () => {
+    store.transaction(() => {
+      store.leases.put(lease());
+      expect(() =>
+        store.transaction(() => {
+          store.leases.put(lease({ address: '10.0.0.2' }));
+          throw new Error('no');
+        }),
+      ).toThrow('no');
+      store.leases.put(lease({ address: '10.0.0.3' }));
+    });
+    expect(store.leases.all().map((l) => l.address)).toEqual(['10.0.0.1', '10.0.0.3']);
+  });
+
+  test('one that would wait is refused and taken back', () => {
+    expect(() =>
+      store.transaction(async () => {
+        store.leases.put(lease());
+      }),
+    ).toThrow('Cannot commit to the store: a transaction must not wait (promise)');
+    expect(store.leases.all()).toEqual([]);
+  });
+});
+
+describe('interfaces', () => {
+  test('a device has one holder, whom the error names', () => {
+    store.interfaces.put(iface({ device: 'mac:02:00:00:00:00:01' }));
+    const put = () => store.interfaces.put(iface({ containerId: 'c2', device: 'mac:02:00:00:00:00:01' }));
+    expect(put).toThrow(
+      'Cannot give device to c2 net1: pod a/p, container c1 has it as net1 on network rail0 (mac:02:00:00:00:00:01)',
+    );
+    expect(store.interfaces.all()).toHaveLength(1);
+  });
+
+  test('its holder may write its record again', () => {
+    store.interfaces.put(iface({ device: 'd', state: 'adding' }));
+    store.interfaces.put(iface({ device: 'd' }));
+    expect(store.interfaces.all()).toEqual([iface({ device: 'd' })]);
+  });
+
+  test('a removed record frees its device', () => {
+    store.interfaces.put(iface({ device: 'd' }));
+    store.interfaces.remove(iface());
+    store.interfaces.put(iface({ containerId: 'c2', device: 'd' }));
+    expect(store.interfaces.byDevice('d')?.containerId).toBe('c2');
+  });
+});
+
+test('attachments come in the order of their position', () => {
+  for (const position of [10, 0, 2])
+    store.attachments.put(attachment({ ifname: `net${position}`, position }));
+  expect(store.attachments.ofContainer('c1').map((a) => a.position)).toEqual([0, 2, 10]);
+  expect(store.attachments.ofPod('uid-1')).toHaveLength(3);
+  expect(store.attachments.ofPod('uid-2')).toEqual([]);
+});
+
+describe('leases', () => {
+  test('any spelling of an address names the same lease', () => {
+    store.leases.put(lease({ address: '2001:DB8:0::1' }));
+    expect(store.leases.get('', '2001:db8::1')?.address).toBe('2001:db8::1');
+    store.leases.remove('', '2001:0db8::0001');
+    expect(store.leases.all()).toEqual([]);
+  });
+
+  test('the families do not mix in a range, however their numbers lie', () => {
+    store.leases.put(lease({ address: '10.0.0.1' }));
+    store.leases.put(lease({ address: '::a00:1' }));
+    expect(store.leases.inRange('', '0.0.0.0', '255.255.255.255').map((l) => l.address)).toEqual([
+      '10.0.0.1',
+    ]);
+    expect(store.leases.inRange('', '::', 'ffff::').map((l) => l.address)).toEqual(['::a00:1']);
+  });
+
+  test('those that rest come by the time of their release', () => {
+    const rest = (address: string, released: number) => lease({ address, state: 'resting', released });
+    for (const one of [
+      rest('10.0.0.1', 3),
+      rest('10.0.0.2', 1),
+      lease({ address: '10.0.0.3' }),
+      rest('10.0.0.4', 2),
+    ])
+      store.leases.put(one);
+    const range = {
+      family: 4 as const,
+      first: parseAddress('10.0.0.0').value,
+      last: parseAddress('10.0.0.9').value,
+    };
+    expect(Array.from(store.leases.resting('', range), (l) => l.address)).toEqual([
+      '10.0.0.2',
+      '10.0.0.4',
+      '10.0.0.1',
+    ]);
+    // Left in the middle, it holds no lock against the next write.
+    for (const one of store.leases.resting('', range)) {
+      store.leases.remove('', one.address);
+      break;
+    }
+    expect(store.leases.count('', range)).toBe(3);
+  });
+});
+
+test('any sequence of operations leaves what a plain list of records would', () => {
+  const at = fc.record({
+    domain: fc.constantFrom('', 'blue'),
+    address: fc.constantFrom('10.0.0.1', '10.0.0.2', '10.0.1.0', '::1', 'fd00::2'),
+  });
+  const change = fc.record({
+    owner: fc.constantFrom('u1', 'u2'),
+    containerId: fc.constantFrom('c1', 'c2'),
+    ifname: fc.constantFrom('net1', 'net2'),
+    state: fc.constantFrom('held', 'claimed', 'resting'),
+  });
+  const step = fc.oneof(
+    fc.record({ do: fc.constant('put'), at, change }),
+    fc.record({ do: fc.constant('remove'), at, change }),
+    fc.record({ do: fc.constant('fail'), at, change }),
+  );
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 30 }), (steps) => {
+      for (const { domain, address } of store.leases.all()) store.leases.remove(domain, address);
+      const model = new Map<string, LeaseRecord>();
+      for (const { do: what, at, change } of steps) {
+        const record = lease({
+          ...at,
+          ...change,
+          state: change.state as LeaseRecord['state'],
+          ...(change.state === 'resting' && { released: 5 }),
+        });
+        const key = `${at.domain} ${at.address}`;
+        if (what === 'put') {
+          store.leases.put(record);
+          model.set(key, record);
+        } else if (what === 'remove') {
+          store.leases.remove(at.domain, at.address);
+          model.delete(key);
+        } else
+          expect(() =>
+            store.transaction(() => {
+              store.leases.put(record);
+              throw new Error('no');
+            }),
+          ).toThrow();
+      }
+      const sorted = (records: Iterable<LeaseRecord>) =>
+        [...records].sort((a, b) => (a.domain + a.address < b.domain + b.address ? -1 : 1));
+      const records = [...model.values()];
+      expect(sorted(store.leases.all())).toEqual(sorted(records));
+      expect(sorted(store.leases.ofOwner('u1', 'net1'))).toEqual(
+        sorted(records.filter((r) => r.owner === 'u1' && r.ifname === 'net1')),
+      );
+      expect(sorted(store.leases.ofContainer('c2'))).toEqual(
+        sorted(records.filter((r) => r.containerId === 'c2')),
+      );
+      expect(store.leases.inRange('', '10.0.0.0', '10.0.0.255').map((r) => r.address)).toEqual(
+        records
+          .filter((r) => r.domain === '' && r.address.startsWith('10.0.0.'))
+          .map((r) => r.address)
+          .sort(),
+      );
+    }),
+    { numRuns: 60 },
+  );
+});
+
+test('the log is folded into the file before it grows long, although nobody closes', () => {
+  for (let i = 0; i < 400; i++) store.leases.put(lease({ address: `10.0.${i >> 8}.${i & 255}` }));
+  expect(statSync(join(directory, 'state.db-wal')).size).toBeLessThan(500_000);
+  expect(store.leases.all()).toHaveLength(400);
+});
+
+test('closing folds the log away', () => {
+  store.leases.put(lease());
+  store.close();
+  expect(existsSync(join(directory, 'state.db-wal'))).toBe(false);
+  store = openNodeStore(directory);
+  expect(store.leases.all()).toHaveLength(1);
+});

@@ -1,0 +1,131 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { ManifoldError } from '../errors/manifold-error.ts';
+import { openNodeStore } from './open-node-store.ts';
+
+let root: string;
+let directory: string;
+let file: string;
+
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), 'manifold-state-'));
+  directory = join(root, 'store');
+  file = join(directory, 'state.db');
+});
+afterEach(() => rmSync(root, { recursive: true }));
+
+function failure(work: () => unknown): ManifoldError {
+  try {
+    work();
+  } catch (error) {
+    if (error instanceof ManifoldError) return error;
+    throw error;
+  }
+  throw new Error('nothing was thrown');
+}
+
+/** A store with a few hundred pages, all in the file. */
+function filledStore(): void {
+  const store = openNodeStore(directory);
+  store.transaction(() => {
+    for (let i = 0; i < 500; i++)
+      store.leases.put({
+        domain: '',
+        address: `10.0.${i >> 8}.${i & 255}`,
+        network: 'rail0',
+        owner: `uid-${i}`,
+        ifname: 'net1',
+        containerId: `c${i}`,
+        pod: {},
+        netns: '/run/netns/x',
+        state: 'held',
+        acquired: 1,
+        writer: store.writer,
+      });
+  });
+  store.close();
+}
+
+test('a directory path that is a file is named, and what to do', () => {
+  writeFileSync(directory, 'x');
+  const error = failure(() => openNodeStore(directory));
+  expect(error.code).toBe('state');
+  expect(error.message).toContain(`Cannot open the node's store: its directory is a file (${file}`);
+  expect(error.hint).toContain(directory);
+});
+
+test('garbage in place of the file is never begun anew, and the hint says how to move it away', () => {
+  openNodeStore(directory).close();
+  writeFileSync(file, 'garbage '.repeat(2000));
+  const error = failure(() => openNodeStore(directory));
+  expect(error.code).toBe('state');
+  expect(error.message).toContain(`the file is damaged (${file}`);
+  expect(error.hint).toContain(`mv ${directory} ${directory}.damaged`);
+  expect(readFileSync(file, 'utf8')).toContain('garbage');
+});
+
+test('an empty file is damage too, not a new store', () => {
+  openNodeStore(directory).close();
+  truncateSync(file, 0);
+  const error = failure(() => openNodeStore(directory));
+  expect([error.code, error.message]).toEqual(['state', expect.stringContaining('the file is damaged')]);
+});
+
+test.each([0.3, 0.6, 0.9])('a file cut off at %f of its length is reported by whoever reads it', (part) => {
+  filledStore();
+  truncateSync(file, Math.floor((readFileSync(file).length * part) / 4096) * 4096);
+  const error = failure(() => openNodeStore(directory).leases.all());
+  expect([error.code, error.message]).toEqual(['state', expect.stringContaining('the file is damaged')]);
+});
+
+test('scribbles in the middle of the file are reported by whoever reads them', () => {
+  filledStore();
+  const bytes = readFileSync(file);
+  bytes.fill(0xee, 8192, bytes.length - 4096);
+  writeFileSync(file, bytes);
+  const error = failure(() => openNodeStore(directory).leases.all());
+  expect([error.code, error.message]).toEqual(['state', expect.stringContaining('the file is damaged')]);
+});
+
+test('a store of a later version is refused and left as it is', () => {
+  openNodeStore(directory).close();
+  const db = new DatabaseSync(file);
+  db.exec('PRAGMA user_version = 99');
+  db.close();
+  const error = failure(() => openNodeStore(directory));
+  expect(error.code).toBe('state');
+  expect(error.message).toContain('a later version of Manifold wrote it');
+  expect(error.message).toContain('schema 99');
+});
+
+test('a log without its file is refused: it would be taken for the log of a new file', () => {
+  openNodeStore(directory).close();
+  rmSync(file);
+  writeFileSync(`${file}-wal`, 'log');
+  const error = failure(() => openNodeStore(directory));
+  expect(error.message).toContain('its log is there but the file is not');
+  expect(readdirSync(directory)).toEqual(['state.db-wal']);
+});
+
+test('a writer that waits too long for others is told to repeat the call', () => {
+  const store = openNodeStore(directory);
+  const other = new DatabaseSync(file, { timeout: 0 });
+  other.exec('BEGIN IMMEDIATE');
+  const impatient = openNodeStore(directory, { busyTimeoutMs: 50 });
+  const error = failure(() => impatient.ensureWritable());
+  expect([error.code, error.message]).toEqual([
+    'try-later',
+    expect.stringContaining('kept it locked for too long'),
+  ]);
+  other.exec('ROLLBACK');
+  impatient.ensureWritable();
+  for (const open of [impatient, store, other]) open.close();
+});
+
+test('nothing is left beside the file when it is made', () => {
+  openNodeStore(directory);
+  expect(readdirSync(directory).filter((name) => name.includes('new'))).toEqual([]);
+});
