@@ -12,7 +12,6 @@ function open() {
     send: { arguments: ['int32', 'buffer', 'uint64', 'int32'], return: 'int64' },
     recv: { arguments: ['int32', 'buffer', 'uint64', 'int32'], return: 'int64' },
     sendto: { arguments: ['int32', 'buffer', 'uint64', 'int32', 'buffer', 'uint32'], return: 'int64' },
-    bind: { arguments: ['int32', 'buffer', 'uint32'], return: 'int32' },
     close: { arguments: ['int32'], return: 'int32' },
     _exit: { arguments: ['int32'], return: 'void' },
     __errno_location: { arguments: [], return: 'pointer' },
