@@ -1,0 +1,130 @@
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { ManifoldError } from '../errors/manifold-error.ts';
+import { checkState } from './check-state.ts';
+import type { NodeStore } from './node-store.ts';
+import { openNodeStore } from './open-node-store.ts';
+import { applyDeferred, deferRelease, deferredReleases } from './spool.ts';
+
+let root: string;
+let runDirectory: string;
+let stateDirectory: string;
+
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), 'manifold-spool-'));
+  runDirectory = join(root, 'run');
+  stateDirectory = join(root, 'state');
+  const store = openNodeStore(stateDirectory);
+  for (const [containerId, address] of [
+    ['c1', '10.0.0.1'],
+    ['c2', '10.0.0.2'],
+  ] as const)
+    record(store, containerId, address);
+  store.close();
+});
+
+afterEach(() => {
+  const store = openNodeStore(stateDirectory);
+  expect(checkState(store).broken).toEqual([]);
+  store.close();
+  rmSync(root, { recursive: true });
+});
+
+function record(store: NodeStore, containerId: string, address: string): void {
+  const id = { containerId, ifname: 'net1', network: 'rail0', pod: {}, netns: '/n', writer: store.writer };
+  store.leases.put({ ...id, domain: '', address, owner: containerId, state: 'held', acquired: 1000 });
+  store.interfaces.put({ ...id, plugin: 'macvlan', netnsId: '4:1', state: 'added', saved: {} });
+  store.attachments.put({ ...id, network: 'a/rail0', position: 1, config: {}, args: {}, state: 'added' });
+}
+
+/** What each container has, after the store was opened with the run directory. */
+function left(): Record<string, string[]> {
+  const store = openNodeStore(stateDirectory, { runDirectory });
+  const kinds = (containerId: string) => [
+    ...store.leases.ofContainer(containerId).map((lease) => lease.state),
+    ...store.interfaces.all().flatMap((one) => (one.containerId === containerId ? ['interface'] : [])),
+    ...store.attachments.ofContainer(containerId).map(() => 'attachment'),
+  ];
+  const found = { c1: kinds('c1'), c2: kinds('c2') };
+  store.close();
+  return found;
+}
+
+const all = ['held', 'interface', 'attachment'];
+
+test('a deferred release is carried out by the next store that is opened, once, and for its container alone', () => {
+  deferRelease(runDirectory, { containerId: 'c1', ifname: 'net1' }, 'disk full');
+  expect(deferredReleases(runDirectory)).toMatchObject([{ containerId: 'c1', ifname: 'net1' }]);
+  expect(left()).toEqual({ c1: ['resting'], c2: all });
+  expect(readdirSync(join(runDirectory, 'released'))).toEqual([]);
+});
+
+test.each([
+  ['leases', { c1: ['resting', 'interface', 'attachment'], c2: all }],
+  ['interfaces', { c1: ['held', 'attachment'], c2: all }],
+  ['attachments', { c1: ['held', 'interface'], c2: all }],
+] as const)('only %s are released when only they are named', (only, expected) => {
+  deferRelease(runDirectory, { containerId: 'c1', ifname: 'net1', only }, 'disk full');
+  expect(left()).toEqual(expected);
+});
+
+test('another interface or another network of the container is left alone', () => {
+  deferRelease(runDirectory, { containerId: 'c1', ifname: 'net2' }, 'disk full');
+  deferRelease(
+    runDirectory,
+    { containerId: 'c1', ifname: 'net1', network: 'rail9', only: 'leases' },
+    'disk full',
+  );
+  expect(left()).toEqual({ c1: all, c2: all });
+});
+
+test('the release of an unknown container is done with', () => {
+  deferRelease(runDirectory, { containerId: 'gone', ifname: 'net1' }, 'disk full');
+  expect(left()).toEqual({ c1: all, c2: all });
+  expect(deferredReleases(runDirectory)).toEqual([]);
+});
+
+test('a lease acquired after the DEL that could not be written stays', () => {
+  deferRelease(runDirectory, { containerId: 'c1', ifname: 'net1', only: 'leases' }, 'disk full', 999);
+  expect(left()).toEqual({ c1: all, c2: all });
+});
+
+test('applied a second time, as after a crash between commit and removal, it changes nothing', () => {
+  const intent = { containerId: 'c1', ifname: 'net1' };
+  deferRelease(runDirectory, intent, 'disk full', 5000);
+  const once = left();
+  deferRelease(runDirectory, intent, 'disk full', 5000);
+  expect(left()).toEqual(once);
+});
+
+test('many of one moment are kept apart', () => {
+  for (let i = 0; i < 50; i++)
+    deferRelease(runDirectory, { containerId: `x${i}`, ifname: 'net1' }, 'full', 1);
+  const store = openNodeStore(stateDirectory);
+  expect(applyDeferred(store, runDirectory)).toBe(50);
+  store.close();
+});
+
+test('a file torn by power loss, or half written, stops nobody', () => {
+  mkdirSync(join(runDirectory, 'released'), { recursive: true });
+  writeFileSync(join(runDirectory, 'released/0-1-1.json'), '{"containerId":');
+  writeFileSync(join(runDirectory, 'released/.0-1-2'), '{"conta');
+  expect(left()).toEqual({ c1: all, c2: all });
+});
+
+test('when it cannot be written down either, the caller is told to repeat', () => {
+  writeFileSync(runDirectory, 'a file');
+  let error: unknown;
+  try {
+    deferRelease(runDirectory, { containerId: 'c1', ifname: 'net1' }, 'the disk is full');
+  } catch (thrown) {
+    error = thrown;
+  }
+  const { code, message, hint } = error as ManifoldError;
+  expect(code).toBe('try-later');
+  expect(message).toContain('Cannot release c1 net1: neither the store nor');
+  expect(hint).toContain('the disk is full');
+  rmSync(runDirectory);
+});
