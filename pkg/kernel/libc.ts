@@ -1,9 +1,10 @@
-// The C library through node:ffi: the few system calls that Node has no function for. Opened at the first call.
+// The C library through node:ffi: the few system calls that Node has no function for. Looked up at the first call.
 import { dlopen, getInt32 } from 'node:ffi';
 
 /** Each function is the system call of its name; -1 means that `errno()` tells the reason. */
 function open() {
-  const { functions } = dlopen('libc.so.6', {
+  // Null is the process itself, which has its C library loaded: no file is looked for, whatever that library is.
+  const { functions } = dlopen(null, {
     setns: { arguments: ['int32', 'int32'], return: 'int32' },
     // The kernel's third argument is a long; declared fixed, it lies where a variadic callee looks for it.
     ioctl: { arguments: ['int32', 'uint64', 'int64'], return: 'int32' },
@@ -28,7 +29,7 @@ export type Libc = ReturnType<typeof open>;
 
 let opened: Libc | undefined;
 
-/** The C library of this thread. @throws Error where there is no libc.so.6 (musl) */
+/** The C library, with the errno of this thread. */
 export function libc(): Libc {
   opened ??= open();
   return opened;

@@ -177,7 +177,7 @@ export class LinuxNamespace implements Namespace {
 
   #inside<T>(work: () => T): T {
     this.#requireOpen();
-    return this.path === undefined ? work() : inNamespace(this.#fd, work);
+    return this.path === undefined ? work() : inNamespace(this.#fd, work, this.#where);
   }
 }
 

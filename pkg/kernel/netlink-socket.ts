@@ -23,7 +23,7 @@ const EINTR = 4;
 const EAGAIN = 11;
 
 /** The kernel answers in microseconds; only a machine that hangs on the rtnl lock comes near. */
-const ANSWER_SECONDS = 30;
+const ANSWER_MS = 30_000;
 const RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024;
 
 export interface NetlinkSocket extends Transport {
@@ -32,9 +32,14 @@ export interface NetlinkSocket extends Transport {
 
 /**
  * @param namespaceFd the namespace to be in; undefined for the thread's own
- * @throws KernelError
+ * @param answerMs how long a call waits for the kernel
+ * @throws KernelError; later calls ManifoldError 'try-later' when the kernel does not answer
  */
-export function openNetlinkSocket(namespaceFd: number | undefined, where: string): NetlinkSocket {
+export function openNetlinkSocket(
+  namespaceFd: number | undefined,
+  where: string,
+  answerMs = ANSWER_MS,
+): NetlinkSocket {
   const task = `open a netlink socket in ${where}`;
   const { socket, setsockopt, send, recv, close, errno } = libc();
   const open = () => {
@@ -42,14 +47,14 @@ export function openNetlinkSocket(namespaceFd: number | undefined, where: string
     if (fd === -1) throw kernelError(task, errno());
     return fd;
   };
-  let fd = namespaceFd === undefined ? open() : inNamespace(namespaceFd, open);
+  let fd = namespaceFd === undefined ? open() : inNamespace(namespaceFd, open, where);
   // All but the last three are wishes: an old kernel or a lack of rights must not be an error.
   setsockopt(fd, SOL_NETLINK, NETLINK_EXT_ACK, int(1), 4);
   setsockopt(fd, SOL_NETLINK, NETLINK_CAP_ACK, int(1), 4);
   setsockopt(fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, int(1), 4);
   setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, int(RECEIVE_BUFFER_BYTES), 4);
-  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, seconds(ANSWER_SECONDS), 16);
-  setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, seconds(ANSWER_SECONDS), 16);
+  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, timeval(answerMs), 16);
+  setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, timeval(answerMs), 16);
 
   let buffer = Buffer.allocUnsafeSlow(64 * 1024);
 
@@ -59,7 +64,7 @@ export function openNetlinkSocket(namespaceFd: number | undefined, where: string
       if (count >= 0) return count;
       const reason = errno();
       if (reason === EINTR) continue;
-      if (reason === EAGAIN) throw noAnswer(doing);
+      if (reason === EAGAIN) throw noAnswer(doing, answerMs);
       throw kernelError(taskText(doing), reason);
     }
   };
@@ -86,10 +91,10 @@ export function openNetlinkSocket(namespaceFd: number | undefined, where: string
   };
 }
 
-function noAnswer(task: Task): ManifoldError {
+function noAnswer(task: Task, ms: number): ManifoldError {
   return new ManifoldError(
     'try-later',
-    `Cannot ${taskText(task)}: the kernel did not answer within ${ANSWER_SECONDS} s`,
+    `Cannot ${taskText(task)}: the kernel did not answer within ${ms} ms`,
     {
       hint: 'Something holds the kernel\'s network lock; see "dmesg" and "cat /proc/*/stack".',
     },
@@ -103,8 +108,9 @@ function int(value: number): Uint8Array {
 }
 
 /** struct timeval. */
-function seconds(value: number): Uint8Array {
+function timeval(ms: number): Uint8Array {
   const bytes = Buffer.alloc(16);
-  bytes.writeBigInt64LE(BigInt(value));
+  bytes.writeBigInt64LE(BigInt(Math.floor(ms / 1000)), 0);
+  bytes.writeBigInt64LE(BigInt(ms % 1000) * 1000n, 8);
   return bytes;
 }

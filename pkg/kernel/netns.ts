@@ -1,7 +1,7 @@
 // Network namespaces: opening them and running code inside. The only file that calls setns(2).
 import { closeSync, fstatSync, openSync, writeSync } from 'node:fs';
 import { ManifoldError } from '../errors/manifold-error.ts';
-import { kernelError } from './kernel-error.ts';
+import { errnoName, kernelError } from './kernel-error.ts';
 import { libc } from './libc.ts';
 
 const CLONE_NEWNET = 0x40000000;
@@ -55,13 +55,14 @@ export function openOwnNetns(): OpenNetns {
  * Runs `work` with this thread inside the namespace and comes back. `work` must be synchronous: whatever ran
  * later would run outside. When the way back fails the process ends, as every later call would hit the wrong
  * namespace.
+ * @param name what to call it in an error: its path
  * @throws ManifoldError 'internal' when `work` returns a promise; what `work` throws
  */
-export function inNamespace<T>(fd: number, work: () => T): T {
+export function inNamespace<T>(fd: number, work: () => T, name = `descriptor ${fd}`): T {
   const home = openSync('/proc/thread-self/ns/net', 'r');
   const { setns, errno } = libc();
   try {
-    if (setns(fd, CLONE_NEWNET) !== 0) throw kernelError('enter the network namespace', errno());
+    if (setns(fd, CLONE_NEWNET) !== 0) throw kernelError(`enter network namespace ${name}`, errno());
     let result: T;
     try {
       result = work();
@@ -84,7 +85,7 @@ export function inNamespace<T>(fd: number, work: () => T): T {
 function endProcess(errno: number): never {
   writeSync(
     2,
-    `Cannot return to the network namespace of this process: errno ${errno}; ending the process\n`,
+    `Cannot return to the network namespace of this process: ${errnoName(errno)}; ending the process\n`,
   );
   libc()._exit(70);
   throw new Error('unreachable');

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { createKernel } from '../../pkg/kernel/linux-kernel.ts';
+import { openNetlinkSocket } from '../../pkg/kernel/netlink-socket.ts';
 import { inNamespace, openNetns } from '../../pkg/kernel/netns.ts';
 import { makeNetns, withNetns } from '../kit/netns.ts';
 
@@ -128,7 +129,7 @@ describe('being inside a namespace', () => {
     }));
 
   test('is refused for what is no namespace', () => {
-    expect(() => inNamespace(0, here)).toThrow(/^Cannot enter the network namespace: E/);
+    expect(() => inNamespace(0, here)).toThrow(/^Cannot enter network namespace descriptor 0: E/);
   });
 
   test('ends the process when there is no way back', () =>
@@ -154,7 +155,7 @@ describe('being inside a namespace', () => {
       expect({ status, stdout, stderr }).toEqual({
         status: 70,
         stdout: '',
-        stderr: 'Cannot return to the network namespace of this process: errno 9; ending the process\n',
+        stderr: 'Cannot return to the network namespace of this process: EBADF; ending the process\n',
       });
     }));
 });
@@ -223,11 +224,25 @@ test('without root the error says what is needed', () => {
       try { namespace.links(); } catch (error) { console.log(error.code, error.message, error.hint); }`;
     const args = ['--disable-warning=ExperimentalWarning', '--input-type=module', '--eval', program];
     expect(execFileSync(process.execPath, args, { encoding: 'utf8' })).toBe(
-      'kernel Cannot enter the network namespace: EPERM ' +
+      `kernel Cannot enter network namespace ${netns.path}: EPERM ` +
         'Run as root with CAP_NET_ADMIN (and CAP_SYS_ADMIN to enter network namespaces).\n',
     );
   });
 });
+
+test('a kernel that does not answer is an error and no hang', () =>
+  withNetns((netns) => {
+    const opened = openNetns(netns.path);
+    const socket = openNetlinkSocket(opened?.fd, netns.path, 30);
+    // Nothing was asked, so nothing comes.
+    expect(() => socket.receive('list links')).toThrow(
+      expect.objectContaining({
+        code: 'try-later',
+        message: 'Cannot list links: the kernel did not answer within 30 ms',
+      }),
+    );
+    socket.close();
+  }));
 
 function spawnHolder(name: string): { readonly pid: number; stop(): void } {
   const output = execFileSync(
