@@ -14,21 +14,20 @@ const PODS = [
   { name: 'pod-b', networks: 'rail0, storage, port-b@nic0' },
 ] as const;
 const INTERFACES = ['eth0', 'net1', 'net2', 'nic0'];
+/** What ADD printed, for CHECK and DEL. */
+const results = new Map<string, JsonObject>();
 
 sweep();
 const node = new TestNode(`manifold-demo-${pid}`);
 for (const signal of ['SIGINT', 'SIGTERM'] as const)
   process.on(signal, () => {
-    node.close();
-    say('\nInterrupted: everything that the demo made is gone.');
+    say('\nInterrupted: everything that the demo made is removed.');
     exit(130);
   });
 
-try {
-  await demo();
-} finally {
-  node.close();
-}
+process.on('exit', () => node.close());
+
+await demo();
 
 /** What a demo that was killed (kill -9) left: its namespaces carry its process ID. */
 function sweep(): void {
@@ -108,8 +107,6 @@ async function demo(): Promise<void> {
   }
 }
 
-const results = new Map<string, JsonObject>();
-
 function callCli(command: string): Promise<Outcome> {
   return node.command([join(DIST_BIN, 'manifold'), command, '--state-dir', node.stateDir]);
 }
@@ -161,16 +158,14 @@ function setUp(): { binDir: string; conf: JsonObject } {
 }
 
 function hostLinks(): unknown {
-  return node
-    .links()
-    .map(({ ifname, address, mtu, flags, altnames, ifalias }) => ({
-      ifname,
-      address,
-      mtu,
-      flags,
-      altnames,
-      ifalias,
-    }));
+  return node.links().map(({ ifname, address, mtu, flags, altnames, ifalias }) => ({
+    ifname,
+    address,
+    mtu,
+    flags,
+    altnames,
+    ifalias,
+  }));
 }
 
 function global(link: { addr_info: TestLinkAddresses }): TestLinkAddresses {

@@ -179,7 +179,7 @@ export function run(
         signal,
         stdout,
         stderr,
-        json: stdout === '' ? {} : (JSON.parse(stdout) as JsonObject),
+        json: stdout.startsWith('{') ? (JSON.parse(stdout) as JsonObject) : {},
       }),
     );
   });
