@@ -14,6 +14,7 @@ const PODS = [
   { name: 'pod-b', networks: 'rail0, storage, port-b@nic0' },
 ] as const;
 const INTERFACES = ['eth0', 'net1', 'net2', 'nic0'];
+const NICS = ['rail0', 'storage0', 'port-a', 'port-b'];
 /** What ADD printed, for CHECK and DEL. */
 const results = new Map<string, JsonObject>();
 
@@ -45,7 +46,7 @@ function sweep(): void {
 
 async function demo(): Promise<void> {
   const { binDir, conf } = setUp();
-  const before = hostLinks();
+  const before = nics();
 
   say('\nADD: the runtime calls manifold once for each pod');
   for (const { name, networks } of PODS) {
@@ -85,10 +86,10 @@ async function demo(): Promise<void> {
 
   say('\nWhat is left');
   const left = PODS.flatMap(({ name }) => node.links(name).map((link) => `${name}/${link.ifname}`));
-  const same = JSON.stringify(hostLinks()) === JSON.stringify(before);
+  const same = JSON.stringify(nics()) === JSON.stringify(before);
   const state = succeed(await callCli('check-state'));
   say(`  interfaces in the pods: ${left.length === 0 ? 'none' : left.join(', ')}`);
-  say(`  the node's interfaces: ${same ? 'as before, the NICs are back' : 'CHANGED'}`);
+  say(`  the node's NICs: ${same ? 'back, as they were' : 'CHANGED'}`);
   for (const line of state.stdout.trim().split('\n')) say(`  store: ${line}`);
   const seconds = Number(hrtime.bigint() - started) / 1e9;
   if (failed > 0 || left.length > 0 || !same) throw new Error('the demo did not end as it should: see above');
@@ -119,7 +120,7 @@ function setUp(): { binDir: string; conf: JsonObject } {
   node.ip('link', 'set', 'cni0', 'up');
   node.ip('link', 'add', 'switch', 'type', 'bridge');
   node.ip('link', 'set', 'switch', 'up');
-  for (const nic of ['rail0', 'storage0', 'port-a', 'port-b']) {
+  for (const nic of NICS) {
     node.addNic(nic);
     node.ip('link', 'set', `${nic}-w`, 'master', 'switch');
     say(`  ${nic}`);
@@ -157,15 +158,12 @@ function setUp(): { binDir: string; conf: JsonObject } {
   return { binDir, conf };
 }
 
-function hostLinks(): unknown {
-  return node.links().map(({ ifname, address, mtu, flags, altnames, ifalias }) => ({
-    ifname,
-    address,
-    mtu,
-    flags,
-    altnames,
-    ifalias,
-  }));
+/** The node's NICs with all that must come back: name, MAC, MTU, flags. */
+function nics(): unknown {
+  return node
+    .links()
+    .filter((link) => NICS.includes(link.ifname))
+    .map(({ ifname, ifindex, address, mtu, flags }) => ({ ifname, ifindex, address, mtu, flags }));
 }
 
 function global(link: { addr_info: TestLinkAddresses }): TestLinkAddresses {
