@@ -12,7 +12,8 @@ import { status } from './status.ts';
 export function createManifold(deps: MetaDeps): Plugin<MetaConfig> {
   return {
     name: MANIFOLD,
-    summary: 'attaches a pod to its default network and to every network that it asks for',
+    summary:
+      'attaches a pod to its default network and to every network that it asks for (for people: manifold --help)',
     config: metaSchema,
     add: (call) => add(deps, call),
     del: (call) => del(deps, call),
