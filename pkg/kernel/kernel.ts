@@ -8,7 +8,7 @@ export type Mac = string;
 export type Cidr = string;
 
 export interface Kernel {
-  /** The namespace of this process. */
+  /** The namespace of this process: one object for all callers, on which close() does nothing. */
   host(): Namespace;
   /**
    * Opens a network namespace by path.
@@ -36,7 +36,8 @@ export interface Namespace {
   createVeth(veth: { readonly name: string; readonly peer: string }, peerTarget: Namespace): void;
   setLink(index: number, change: LinkChange): void;
   /**
-   * Moves a link to another namespace and renames it there in one message.
+   * Moves a link to another namespace and renames it there in one message. It arrives down and without addresses.
+   * When that is refused (the name is taken there: 'exists') it stays, though maybe down.
    * @returns its index there (the kernel picks another where the old one is taken)
    */
   moveLink(index: number, target: Namespace, change?: { readonly name?: string }): number;
@@ -46,6 +47,7 @@ export interface Namespace {
   addresses(index?: number): Address[];
   /** An address that is there already is no error. */
   addAddress(index: number, address: NewAddress): void;
+  /** What is not there (address or link) is no error; the same goes for the other removals. */
   removeAddress(index: number, cidr: Cidr): void;
 
   routes(): Route[];
@@ -54,10 +56,12 @@ export interface Namespace {
   removeRoute(route: NewRoute): void;
 
   neighbours(index?: number): Neighbour[];
+  /** Replaces an entry for the same address. */
   addNeighbour(neighbour: Neighbour): void;
   removeNeighbour(neighbour: Neighbour): void;
 
   rules(family: 4 | 6): Rule[];
+  /** The same rule: no error. */
   addRule(rule: Rule): void;
   removeRule(rule: Rule): void;
 

@@ -80,7 +80,7 @@ export function linkHeader(index = 0, flags = 0, change = 0): Buffer {
   return header;
 }
 
-/** Body of RTM_GETLINK for one link, virtual functions included, counters left out. */
+/** Body of RTM_GETLINK for one link: with its virtual functions, without their counters. */
 export function getLinkBody(ref: { readonly index: number } | { readonly name: string }): Uint8Array[] {
   const mask = u32(IFLA_EXT_MASK, RTEXT_FILTER_VF | RTEXT_FILTER_SKIP_STATS);
   if ('index' in ref) return [linkHeader(ref.index), mask];
@@ -178,7 +178,7 @@ export function setLinkBody(index: number, change: LinkChange): Uint8Array[] | u
     ...(mtu === undefined ? [] : [u32(IFLA_MTU, mtu)]),
     ...(txQueueLength === undefined ? [] : [u32(IFLA_TXQLEN, txQueueLength)]),
     ...(group === undefined ? [] : [u32(IFLA_GROUP, group)]),
-    // Only an attribute of no bytes clears the alias; a lone NUL would be stored.
+    // Without a NUL: an attribute of no bytes clears the alias.
     ...(alias === undefined ? [] : [attribute(IFLA_IFALIAS, Buffer.from(alias))]),
   ];
   const { flags, mask } = flagChange(change);
