@@ -1,6 +1,6 @@
 // state.db: how it is made, opened, and written in transactions. What is in it, the tables know.
 import { existsSync, linkSync, mkdirSync, statSync, unlinkSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { DatabaseSync, type SQLInputValue, type SQLOutputValue, type StatementSync } from 'node:sqlite';
 import { ManifoldError } from '../errors/manifold-error.ts';
 import { emptyDatabase, readCopy } from './read-copy.ts';
@@ -194,7 +194,7 @@ function openWritable(path: string, timeout: number): DatabaseSync {
 
 /** Makes the file under another name and gives it its own only when it is whole, so that no process sees half of one. */
 function createStateFile(directory: string, path: string): void {
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  makeDirectory(directory, 0o700);
   // A log without its file would be taken for the log of the new one: SQLite ties the two by name only.
   if (existsSync(`${path}-wal`) && !existsSync(path))
     throw new ManifoldError(
@@ -217,6 +217,18 @@ function createStateFile(directory: string, path: string): void {
     if (errnoOf(error) !== 'EEXIST' || !existsSync(path)) throw error;
   } finally {
     for (const left of [draft, `${draft}-wal`, `${draft}-shm`, `${draft}-journal`]) removeFile(left);
+  }
+}
+
+/** One by one: mkdir's own `recursive` reports a read-only file system as ENOENT (Node 26.10). */
+function makeDirectory(path: string, mode: number): void {
+  if (existsSync(path)) return;
+  makeDirectory(dirname(path), 0o755);
+  try {
+    mkdirSync(path, { mode });
+  } catch (error) {
+    // Another process was quicker.
+    if (errnoOf(error) !== 'EEXIST') throw error;
   }
 }
 
