@@ -3,7 +3,6 @@ import { isIPv4, isIPv6 } from 'node:net';
 import { ManifoldError } from '../errors/manifold-error.ts';
 import type { Cidr, Mac } from './kernel.ts';
 
-export const AF_UNSPEC = 0;
 export const AF_INET = 2;
 export const AF_INET6 = 10;
 

@@ -104,8 +104,6 @@ test.each([
 ])('a neighbour (%s) that knows another MAC for %s takes ours', (peerAddress, address) => {
   peerSide.addAddress(wire, { cidr: peerAddress, nodad: true });
   peerSide.addNeighbour({ index: wire, address, mac: '02:00:5e:00:53:ff', permanent: false });
-  // A cache keeps a fresh entry against ARP for one second (neigh/*/locktime).
-  peerSide.writeSysctl('net/ipv4/neigh/wire/locktime', '0');
   expect(podSide.announce(eth, [address], ONCE)).toEqual([]);
   expect(peerSide.neighbours(wire)).toContainEqual(expect.objectContaining({ address, mac: MAC }));
 });
