@@ -161,6 +161,17 @@ test.each(['../echo', '', '.', 'a/b', 'a\0b'])(
   },
 );
 
+test('CNI_NETNS_OVERRIDE of the caller holds for its delegates too', async () => {
+  const parent = { containerId: 'c1', ifname: 'net1', netns: '/own', args: {}, path: [scripts.path] };
+  const call = (env: Record<string, string>) => {
+    const plugins = new Map([['echo', echoPlugin]]);
+    const deps = { env, plugins, stderr: () => undefined, isOwnNetns: () => true };
+    return seen(createDelegates(parent, deps, answerCall).add('echo', base));
+  };
+  expect((await call({})).error?.cniCode).toBe(8);
+  expect((await call({ CNI_NETNS_OVERRIDE: '1' })).error).toBeUndefined();
+});
+
 test('plugins that call each other in a circle are stopped', async () => {
   let inner: JsonObject = { ...base };
   for (let depth = 0; depth < 12; depth++) inner = { ...base, delegate: inner };

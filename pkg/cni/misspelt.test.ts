@@ -69,6 +69,7 @@ describe('a key that nobody knows', () => {
     [{ ipam: { type: 'x', anything: 1 } }],
     [{ master: 'mtu', ipam: 'range_strat' }],
     [{ args: { mut: 1 } }],
+    [{ deviceID: '0000:3b:00.2' }],
   ])('%j has no misspelling', (raw) => {
     expect(findMisspelt(schema, raw)).toEqual([]);
   });

@@ -69,7 +69,9 @@ function nearest(key: string, known: readonly string[]): string | undefined {
 
 /** Edits between two words: a letter more, less, other, or two neighbours swapped. Anything above `limit` is equal. */
 function distance(a: string, b: string, limit: number): number {
-  if (Math.abs(a.length - b.length) > limit) return limit + 1;
+  const longer = Math.abs(a.length - b.length);
+  // "deviceID" is no slip of the pen for "device".
+  if (longer > limit || (longer > 1 && (a.startsWith(b) || b.startsWith(a)))) return limit + 1;
   let before: number[] = [];
   let last = Array.from({ length: b.length + 1 }, (_, at) => at);
   for (let i = 1; i <= a.length; i++) {

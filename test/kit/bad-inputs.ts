@@ -115,7 +115,7 @@ function configurations(good: GoodCall): fc.Arbitrary<BadCall>[] {
     bytes(1, 10)
       .filter((text) => !/^[01]\.\d\.\d$/.test(text))
       .map((cniVersion) => ({ cniVersion })),
-    fc.jsonValue().filter((value) => typeof value !== 'object'),
+    fc.jsonValue().filter((value) => typeof value !== 'object' || Array.isArray(value)),
   );
   return [
     withKey('name', noString, [7]),
