@@ -14,7 +14,7 @@ export interface TestNetns extends Disposable {
 }
 
 /** Eight characters that no other test, process or run uses. */
-export function uniqueSuffix(): string {
+function uniqueSuffix(): string {
   return randomBytes(4).toString('hex');
 }
 

@@ -116,6 +116,17 @@ describe('reading links', () => {
     expect(nodeSide.link({ name: 'nothing-with-a-name-longer-than-fifteen' })).toBeUndefined();
   });
 
+  test('a link whose description is larger than any buffer is read in full', () => {
+    // 490 names of 127 characters make an answer beyond 64 KiB, as a card with many virtual functions does.
+    const names = Array.from({ length: 490 }, (_, number) => String(number).padStart(127, 'x'));
+    for (let start = 0; start < names.length; start += 70) {
+      nodeSide.setLink(nic(), { addAltnames: names.slice(start, start + 70) });
+    }
+    expect(nodeSide.link({ index: nic() })?.altnames).toEqual(names);
+    expect(nodeSide.links().find(({ name }) => name === 'nic0')?.altnames).toEqual(names);
+    expect(nodeSide.link({ name: names[489] ?? '' })?.name).toBe('nic0');
+  });
+
   test('a device of the host names the bus that it sits on', () => {
     const devices = kernel
       .host()

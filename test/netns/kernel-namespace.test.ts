@@ -3,6 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFile
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { Worker } from 'node:worker_threads';
 import { describe, expect, test } from 'vitest';
 import { createKernel } from '../../pkg/kernel/linux-kernel.ts';
 import { openNetlinkSocket } from '../../pkg/kernel/netlink-socket.ts';
@@ -158,6 +159,46 @@ describe('being inside a namespace', () => {
         stderr: 'Cannot return to the network namespace of this process: EBADF; ending the process\n',
       });
     }));
+});
+
+test('threads work in different namespaces at the same time', async () => {
+  const namespaces = Array.from({ length: 3 }, makeNetns);
+  const module = pathToFileURL(join(import.meta.dirname, '../../pkg/kernel/linux-kernel.ts')).href;
+  const home = here();
+  try {
+    const seen = await Promise.all(
+      namespaces.map((netns, number) => {
+        netns.exec('ip', 'link', 'add', `only${number}`, 'type', 'bridge');
+        const program = `
+          const { parentPort } = require('node:worker_threads');
+          const { readlinkSync } = require('node:fs');
+          import('${module}').then(({ createKernel }) => {
+            const home = readlinkSync('/proc/thread-self/ns/net');
+            const namespace = createKernel().open('${netns.path}');
+            const names = new Set();
+            for (let round = 0; round < 300; round += 1) {
+              for (const { name } of namespace.links()) names.add(name);
+              if (namespace.readSysctl('net/ipv4/conf/only${number}/arp_notify') === undefined) names.add('no sysctl');
+            }
+            if (readlinkSync('/proc/thread-self/ns/net') !== home) names.add('not back');
+            namespace.close();
+            parentPort.postMessage([...names]);
+          });`;
+        const worker = new Worker(program, {
+          eval: true,
+          execArgv: ['--disable-warning=ExperimentalWarning'],
+        });
+        return new Promise<unknown>((resolve, reject) => {
+          worker.once('message', resolve);
+          worker.once('error', reject);
+        });
+      }),
+    );
+    expect(seen).toEqual([0, 1, 2].map((number) => ['lo', `only${number}`]));
+    expect(here()).toBe(home);
+  } finally {
+    for (const netns of namespaces) netns[Symbol.dispose]();
+  }
 });
 
 describe('sysctls', () => {
