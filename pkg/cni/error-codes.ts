@@ -33,7 +33,7 @@ export interface CniError {
 }
 
 /** The number that a runtime is told: the delegate's own where there is one. */
-export function cniCodeOf(error: ManifoldError): number {
+function cniCodeOf(error: ManifoldError): number {
   return error.cniCode ?? NUMBERS[error.code];
 }
 
