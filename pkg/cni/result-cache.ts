@@ -11,7 +11,6 @@ import type { CniResult } from './result.ts';
 import { type CniVersion, UNSTATED_VERSION } from './versions.ts';
 import { writeResult } from './write-result.ts';
 
-export const DEFAULT_CACHE_DIR = '/var/lib/cni';
 const KIND = 'cniCacheV1';
 
 /** One attachment of one network: the name of its file. */
