@@ -1,4 +1,5 @@
 // The esbuild bundles: one file each, no node_modules, and every built-in module looked up when it is first used.
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type BuildOptions, build, type Metafile } from 'esbuild';
 
@@ -30,6 +31,14 @@ const COMMON: BuildOptions = {
   define: { 'import.meta.url': '"file:///manifold"' },
 };
 
+/** What the sources may ask of the build. */
+function defines(snapshot: boolean): Record<string, string> {
+  const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
+    version: string;
+  };
+  return { ...COMMON.define, MANIFOLD_SNAPSHOT: String(snapshot), MANIFOLD_VERSION: JSON.stringify(version) };
+}
+
 /** Bundles one program. `snapshot`: for the executable, where `boot` leaves the main function for later. */
 export async function bundleProgram(entry: string, outfile: string, snapshot: boolean): Promise<Metafile> {
   const { metafile } = await build({
@@ -39,7 +48,7 @@ export async function bundleProgram(entry: string, outfile: string, snapshot: bo
     outfile,
     banner: { js: LAZY },
     footer: { js: 'manifoldLoaded = true;' },
-    define: { ...COMMON.define, MANIFOLD_SNAPSHOT: String(snapshot) },
+    define: defines(snapshot),
   });
   return metafile;
 }
@@ -52,7 +61,7 @@ export async function bundleCli(entry: string, outfile: string): Promise<Metafil
     entryPoints: [entry],
     outfile,
     banner: { js: 'var require = (id) => process.getBuiltinModule(id);' },
-    define: { ...COMMON.define, MANIFOLD_SNAPSHOT: 'false' },
+    define: defines(false),
   });
   return metafile;
 }

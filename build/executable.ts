@@ -8,8 +8,22 @@ import { carryLibraries } from './loader.ts';
 import { START_CODE } from './start-code.ts';
 import type { Target } from './target.ts';
 
-/** Passed to Node and V8 at every start. docs/decisions/snapshot-flags.md says what each is worth. */
-const EXEC_ARGV = ['--disable-warning=ExperimentalWarning', '--no-rehash-snapshot'];
+/** Passed to Node and V8 at every start. docs/decisions/start-of-the-executable.md says what each is worth. */
+const EXEC_ARGV = ['--disable-warning=ExperimentalWarning', '--no-rehash-snapshot', '--jitless'];
+
+/**
+ * Compiles every function of the bundle before the snapshot is taken, which keeps the bytecode: V8 compiles a
+ * function at its first call otherwise, in each process anew.
+ */
+function compiledAhead(code: string): string {
+  const body = JSON.stringify(`${code}\n//# sourceURL=manifold.cjs`);
+  return `const v8 = require('node:v8');
+v8.setFlagsFromString('--no-lazy');
+const load = new Function('require', ${body});
+v8.setFlagsFromString('--lazy');
+load(require);
+`;
+}
 
 export interface ExecutableFiles {
   readonly bundle: string;
@@ -20,18 +34,23 @@ export interface ExecutableFiles {
 
 export function buildExecutable(target: Target, { bundle, cli, output }: ExecutableFiles): void {
   const config = `${output}.json`;
+  const main = `${output}.cjs`;
+  writeFileSync(main, compiledAhead(readFileSync(bundle, 'utf8')));
   const sea = {
-    main: bundle,
+    main,
     output,
     useSnapshot: true,
     disableExperimentalSEAWarning: true,
     execArgv: EXEC_ARGV,
+    // NODE_OPTIONS is meant for others: a runtime's environment must not change what a plugin does.
+    execArgvExtension: 'none',
     assets: { [`${CLI}.cjs`]: cli },
   };
   writeFileSync(config, JSON.stringify(sea));
   const { command, before } = target.node;
   execFileSync(command, [...before, '--build-sea', config], { stdio: ['ignore', 'ignore', 'inherit'] });
   rmSync(config);
+  rmSync(main);
   const whole = carryLibraries({
     executable: readFileSync(output),
     start: Buffer.from(START_CODE[target.arch], 'base64'),

@@ -1,0 +1,95 @@
+// What the shipped files are made of, by esbuild's own account (dist/inputs.json), and that they need nothing else.
+import { execFileSync, spawnSync } from 'node:child_process';
+import { copyFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { execPath } from 'node:process';
+import type { Metafile } from 'esbuild';
+import { expect, test } from 'vitest';
+
+const ROOT = new URL('../..', import.meta.url).pathname;
+const inputs = JSON.parse(readFileSync(join(ROOT, 'dist/inputs.json'), 'utf8')) as Record<string, Metafile>;
+
+/** Packages whose code is in a bundle; `eager`: without what an `import()` brings in later. */
+function packagesOf(name: string, eager: boolean): string[] {
+  const meta = inputs[name];
+  const output = Object.values(meta?.outputs ?? {})[0];
+  const seen = new Set<string>();
+  const visit = (file: string) => {
+    if (seen.has(file)) return;
+    seen.add(file);
+    for (const { path, kind, external } of meta?.inputs[file]?.imports ?? [])
+      if (!external && !(eager && kind === 'dynamic-import')) visit(path);
+  };
+  visit(output?.entryPoint ?? '');
+  const kept = [...seen].filter((file) => (output?.inputs[file]?.bytesInOutput ?? 0) > 0);
+  const names = kept.map((file) => /^node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(file)?.[1]);
+  return [...new Set(names.filter((n) => n !== undefined))].sort();
+}
+
+const PLUGIN = ['ip-num', 'netlink', 'valibot'];
+
+test.each([
+  ['macvlan', PLUGIN],
+  ['host-device', PLUGIN],
+  ['manifold-ipam', PLUGIN],
+  ['manifold', [...PLUGIN, 'yaml']],
+  ['all', [...PLUGIN, 'yaml']],
+])('%s loads at its start no other packages than it needs', (name, packages) => {
+  expect(packagesOf(name, true)).toEqual(packages);
+});
+
+test.each(['macvlan', 'host-device', 'manifold-ipam', 'manifold', 'all'])(
+  '%s does not hold yargs',
+  (name) => {
+    expect(packagesOf(name, false)).not.toContain('yargs');
+  },
+);
+
+test('the command line for people holds yargs: the two tests above look in the right place', () => {
+  expect(packagesOf('manifold-cli', true)).toContain('yargs');
+});
+
+test.each(Object.keys(inputs))('%s asks for no file and no native addon at run time', (name) => {
+  const asked = Object.values(inputs[name]?.outputs ?? {}).flatMap((output) => output.imports);
+  expect(asked.filter(({ path }) => !path.startsWith('node:')).map(({ path }) => path)).toEqual(
+    // Written without "node:" by a library; built in all the same.
+    expect.not.arrayContaining([expect.stringMatching(/[./]/)]),
+  );
+  const code = readFileSync(join(ROOT, 'dist/js', `${name === 'all' ? 'manifold' : name}.cjs`), 'utf8');
+  expect(code).not.toMatch(/\.node\b['"`]/);
+});
+
+test('a built-in module is never taken whole: the snapshot could not hold it', () => {
+  for (const name of ['macvlan', 'host-device', 'manifold-ipam', 'manifold'])
+    expect(readFileSync(join(ROOT, 'dist/js', `${name}.cjs`), 'utf8')).not.toMatch(
+      /[\w$]+\(require\("node:[\w/]+"\)(,1)?\)/,
+    );
+});
+
+test.each(['macvlan', 'host-device', 'manifold-ipam', 'manifold'])(
+  'the script %s.cjs runs by itself, away from the repository',
+  (name) => {
+    const directory = mkdtempSync(join(tmpdir(), 'manifold-script-'));
+    try {
+      const script = join(directory, `${name}.cjs`);
+      copyFileSync(join(ROOT, 'dist/js', `${name}.cjs`), script);
+      const answer = execFileSync(execPath, [script], {
+        cwd: '/',
+        env: { CNI_COMMAND: 'VERSION' },
+        input: '',
+      });
+      expect(JSON.parse(answer.toString()).supportedVersions).toContain('1.1.0');
+    } finally {
+      rmSync(directory, { recursive: true, force: true });
+    }
+  },
+);
+
+test('the command line is found beside the script and inside the executable', () => {
+  const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string };
+  const script = spawnSync(execPath, [join(ROOT, 'dist/js/manifold.cjs'), 'version'], { encoding: 'utf8' });
+  const executable = spawnSync(join(ROOT, 'dist/bin/manifold'), ['version'], { encoding: 'utf8', env: {} });
+  expect([script.stdout, executable.stdout].join('')).toContain(version);
+  expect(executable.stdout).toBe(script.stdout);
+});
