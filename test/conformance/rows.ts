@@ -6,6 +6,7 @@ import { CHECK_ROWS } from './rows/check.ts';
 import { CONFIG_ROWS } from './rows/config.ts';
 import { DEL_ROWS } from './rows/del.ts';
 import { DELEGATE_ROWS } from './rows/delegate.ts';
+import { DELEGATE_ADD_ROWS } from './rows/delegate-add.ts';
 import { ENVIRONMENT_ROWS } from './rows/environment.ts';
 import { IPAM_ROWS } from './rows/ipam.ts';
 import { LEASE_ROWS } from './rows/lease.ts';
@@ -21,6 +22,7 @@ export const ROWS: readonly Row[] = [
   ...DEL_ROWS,
   ...CHECK_ROWS,
   ...STATUS_GC_ROWS,
+  ...DELEGATE_ADD_ROWS,
   ...DELEGATE_ROWS,
   ...IPAM_ROWS,
   ...LEASE_ROWS,

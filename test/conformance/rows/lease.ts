@@ -156,6 +156,8 @@ async function fill(world: World): Promise<readonly Attachment[]> {
     const attachment = { pod, conf, result: JSON.parse(outcome.stdout) as Attachment['result'] };
     held.push(attachment);
   }
+  const distinct = new Set(held.map(addressOf)).size;
+  if (distinct > 1 && distinct < held.length) fail(`given twice: ${held.map(addressOf).join(' ')}`);
   if (held.every((attachment) => addressOf(attachment) === addressOf(held[0] ?? attachment))) {
     return notApplicable('it gives everybody the same address');
   }
