@@ -1,5 +1,5 @@
 // The addresses of this node and who has them.
-import { canonicalAddress } from '../ip/address.ts';
+import { formatAddress, parseAddress } from '../ip/address.ts';
 import type { AddressRange } from '../ip/range.ts';
 import { addressKey, keyOfText } from './address-key.ts';
 import type { LeaseRecord, NodeStore } from './node-store.ts';
@@ -12,17 +12,18 @@ export function leasesTable(file: StateFile): NodeStore['leases'] {
   const records = (rows: Row[]) => recordsOf<LeaseRecord>(rows, file.path);
   return {
     put(lease) {
+      const address = parseAddress(lease.address);
       file.run(
         `INSERT INTO leases (domain, key, owner, ifname, container_id, released, record) VALUES (?, ?, ?, ?, ?, ?, ?)
          ON CONFLICT (domain, key) DO UPDATE SET owner = excluded.owner, ifname = excluded.ifname,
            container_id = excluded.container_id, released = excluded.released, record = excluded.record`,
         lease.domain,
-        keyOfText(lease.address),
+        addressKey(address),
         lease.owner,
         lease.ifname,
         lease.containerId,
         lease.state === 'resting' ? (lease.released ?? 0) : null,
-        JSON.stringify({ ...lease, address: canonicalAddress(lease.address) }),
+        JSON.stringify({ ...lease, address: formatAddress(address) }),
       );
     },
     get: (domain, address) =>

@@ -66,7 +66,9 @@ export class StateFile {
 
   /** Writes; in a transaction of its own unless one is open. */
   run(sql: string, ...values: SQLInputValue[]): void {
-    this.transaction(() => this.#prepared(sql).run(...values));
+    // One statement is whole by itself: inside a transaction it needs no savepoint.
+    if (this.#depth > 0) this.#saying('write', () => this.#prepared(sql).run(...values));
+    else this.transaction(() => this.#prepared(sql).run(...values));
   }
 
   transaction<T>(work: () => T): T {
