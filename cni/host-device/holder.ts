@@ -3,7 +3,7 @@ import type { AttachDeps } from '../../pkg/attach/deps.ts';
 import { describePod } from '../../pkg/attach/deps.ts';
 import { clearRecord } from '../../pkg/attach/leftovers.ts';
 import type { Retract } from '../../pkg/attach/retract.ts';
-import type { Call } from '../../pkg/cni/plugin.ts';
+import type { AttachmentCall, Call } from '../../pkg/cni/plugin.ts';
 import { isManifoldError, ManifoldError } from '../../pkg/errors/manifold-error.ts';
 import type { Sysfs } from '../../pkg/kernel/sysfs.ts';
 import type { InterfaceRecord, NodeStore } from '../../pkg/state/node-store.ts';
@@ -17,7 +17,7 @@ import { deviceKey, readSaved } from './saved-device.ts';
  */
 export function locateFree(
   deps: AttachDeps & { readonly sysfs: Sysfs },
-  call: Call<HostDeviceConfig>,
+  call: Call<HostDeviceConfig> | AttachmentCall<HostDeviceConfig>,
   retract: Retract,
 ): Located {
   const store = deps.openStore(call.config.manifold);
@@ -54,12 +54,18 @@ function holderOf(store: NodeStore, config: HostDeviceConfig): InterfaceRecord |
 function freeOrRefuse(
   deps: AttachDeps,
   store: NodeStore,
-  call: Call<HostDeviceConfig>,
+  call: Call<HostDeviceConfig> | AttachmentCall<HostDeviceConfig>,
   holder: InterfaceRecord,
   retract: Retract,
 ): void {
   const busy = holder.state === 'adding' && store.isAlive(holder.writer);
   if (!busy && clearRecord(deps, store, holder, call.log, retract)) return;
+  if ('containerId' in call && call.containerId === holder.containerId && call.network === holder.network)
+    throw new ManifoldError(
+      'exists',
+      `Cannot take ${describeSelector(call.config)}: ${describePod(holder.pod, holder.containerId)} has it already, as ${holder.ifname}`,
+      { hint: 'An earlier ADD of this container attached it. The runtime must call DEL first.' },
+    );
   throw new ManifoldError(
     'device-held',
     `Cannot take ${describeSelector(call.config)}: ${describePod(holder.pod, holder.containerId)} has it as ${holder.ifname}`,

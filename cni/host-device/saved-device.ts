@@ -110,7 +110,8 @@ export function isDevice(saved: SavedDevice, link: Link, podName: string | undef
     return link.device !== undefined && `${link.device.bus}/${link.device.name}` === host.bus;
   if (host.permMac !== undefined && link.permMac !== undefined) return host.permMac === link.permMac;
   if (host.kind !== link.kind) return false;
-  if (podName === undefined) return link.index === host.index;
+  // The kernel gives a moved link another index where its own is taken, and does not give it back.
+  if (podName === undefined) return link.index === host.index || link.name === host.name;
   return link.index === (saved.index ?? host.index) || (link.mac === host.mac && link.name === podName);
 }
 

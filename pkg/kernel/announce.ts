@@ -10,7 +10,7 @@ const AF_PACKET = 17;
 const SOCK_RAW = 3;
 const SOCK_CLOEXEC = 0o2000000;
 const LOOK_EVERY_MS = 10;
-const PAUSE_MS = 20;
+const PAUSE_MS = 2;
 const ETHERNET_ADDRESS_BYTES = 6;
 
 export interface Announcement {
