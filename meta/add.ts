@@ -12,7 +12,7 @@ import { type MetaConfig, refuseUnsupported } from './config.ts';
 import { resultWithDefaultRoute } from './default-route.ts';
 import { applyDefaultRoute } from './default-route-apply.ts';
 import type { MetaDeps } from './deps.ts';
-import { describeFailures, detachAll } from './detach.ts';
+import { type DetachFailure, describeFailures, detachAll, forget } from './detach.ts';
 import {
   attachmentsOfCall,
   defaultRouteOf,
@@ -73,7 +73,7 @@ async function attachAll(
     deps.step('done');
     return final[0]?.result ?? {};
   } catch (error) {
-    await undo(deps, call, store);
+    await undo(deps, call, store, { ifname: current?.ifname, error });
     throw named(error, call, current);
   }
 }
@@ -144,16 +144,38 @@ function cacheResult(deps: MetaDeps, call: AddCall<MetaConfig>, { record, result
   }
 }
 
+interface Cause {
+  readonly ifname: string | undefined;
+  readonly error: unknown;
+}
+
 /** What cannot be undone is logged and stays in the journal: the next DEL or ADD goes on with it. */
-async function undo(deps: MetaDeps, call: AddCall<MetaConfig>, store: NodeStore): Promise<void> {
+async function undo(
+  deps: MetaDeps,
+  call: AddCall<MetaConfig>,
+  store: NodeStore,
+  cause: Cause,
+): Promise<void> {
   deps.step('undo');
   try {
     const failures = await detachAll(deps, call, store, attachmentsOfCall(store, call), call.netns);
-    if (failures.length > 0) call.log.error('could not undo', { reason: describeFailures(failures) });
+    const left = failures.filter((failure) => !refusedFromTheStart(failure, cause));
+    if (left.length > 0) call.log.error('could not undo', { reason: describeFailures(left) });
+    for (const failure of failures)
+      if (!left.includes(failure)) await forget(deps, store, failure.record, call);
   } catch (error) {
     if (!isManifoldError(error)) throw error;
     call.log.error('could not undo', { reason: error.message });
   }
+}
+
+/**
+ * A plugin that answers DEL with the very words in which it refused ADD does not take the configuration at all: it did
+ * nothing, and would stand in the way of every DEL of this pod for ever.
+ */
+function refusedFromTheStart({ record, error }: DetachFailure, cause: Cause): boolean {
+  if (record.ifname !== cause.ifname || !isManifoldError(cause.error, 'delegate')) return false;
+  return error.message === cause.error.message.replace('Cannot run ADD of', 'Cannot run DEL of');
 }
 
 function named(error: unknown, call: AddCall<MetaConfig>, record: AttachmentRecord | undefined): unknown {

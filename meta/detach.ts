@@ -114,7 +114,7 @@ function write(call: Call<MetaConfig>, work: () => void): void {
 }
 
 /** Removes the record, and frees addresses that were claimed for an attachment whose ADD never began. */
-async function forget(
+export async function forget(
   deps: MetaDeps,
   store: NodeStore,
   record: AttachmentRecord,
