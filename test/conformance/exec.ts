@@ -56,7 +56,7 @@ export function describe(outcome: Outcome): string {
   return `${exit}: ${said === '' ? 'no output' : oneLine(said, 200)}`;
 }
 
-export function oneLine(text: string, limit: number): string {
+function oneLine(text: string, limit: number): string {
   const line = text.replace(/\s+/g, ' ').trim();
   return line.length > limit ? `${line.slice(0, limit)}…` : line;
 }

@@ -35,7 +35,7 @@ test('a plugin that passes every chosen row exits with 0 and a table', async ({ 
   expect(outcome).toMatchObject({ exitCode: 0, stderr: '' });
   expect(outcome.stdout).toContain('ipam plugin, versions 0.1.0');
   expect(outcome.stdout).toMatch(/^pass +MUST +version\.answers/m);
-  expect(outcome.stdout).toContain('9 rows: 9 pass, 0 fail');
+  expect(outcome.stdout).toContain('10 rows: 10 pass, 0 fail');
 });
 
 test('a plugin that fails a row exits with 1 and shows what was seen', async ({ expect }) => {

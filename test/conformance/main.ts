@@ -14,6 +14,13 @@ import { detectTarget } from './target.ts';
 const KINDS: readonly Kind[] = ['interface', 'chained', 'ipam', 'meta'];
 
 async function main(): Promise<number> {
+  const stop = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => {
+      stderr.write('stopping: the rows under way are finished, so that nothing of them stays\n');
+      stop.abort();
+    });
+  }
   const options = await yargs(hideBin(process.argv))
     .usage('$0 --plugin FILE --conf FILE\n\nHolds a CNI plugin to CNI specification 1.1.0. Needs root.')
     .option('plugin', { type: 'string', demandOption: true, describe: 'executable of the plugin' })
@@ -64,7 +71,12 @@ async function main(): Promise<number> {
   );
   if (chosen.length === 0) throw new Error(`Cannot run ${options.row?.join(', ')}: there is no such row`);
 
-  const reports = await runRows(target, chosen, { allow, jobs: options.host ? 1 : options.jobs });
+  const reports = await runRows(target, chosen, {
+    allow,
+    jobs: options.host ? 1 : options.jobs,
+    signal: stop.signal,
+  });
+  if (stop.signal.aborted) return 130;
   if (options.json) {
     const { kind, versions, exclusive } = target;
     stdout.write(`${JSON.stringify({ plugin, kind, versions, exclusive, rows: reports }, undefined, 2)}\n`);

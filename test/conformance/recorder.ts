@@ -5,7 +5,7 @@ import type { Json, JsonObject } from './json.ts';
 import { isAtLeast } from './spec-versions.ts';
 import type { Verb } from './world.ts';
 
-export const RECORDER_TYPE = 'conformance-recorder';
+const RECORDER_TYPE = 'conformance-recorder';
 /** What it writes on stderr at each call. */
 export const RECORDER_STDERR = 'conformance-recorder was here';
 /** The code and message of the error that it is told to report. */

@@ -1,7 +1,7 @@
 // What a row of the table is: one sentence of the specification that a plugin can be held to from outside.
 import type { World } from './world.ts';
 
-export type Level = 'MUST' | 'SHOULD';
+type Level = 'MUST' | 'SHOULD';
 /** What the plugin is, since the specification asks different things of each. */
 export type Kind = 'interface' | 'chained' | 'ipam' | 'meta';
 

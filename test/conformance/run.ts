@@ -20,6 +20,8 @@ export interface RunOptions {
   /** Row ids that are known to fail, with the reason. */
   readonly allow?: Readonly<Record<string, string>>;
   readonly jobs?: number;
+  /** Aborted: no further row is begun; those under way end as ever, and clean up. */
+  readonly signal?: AbortSignal;
 }
 
 /** Reports in the order of the rows. An allowed row that passes is reported as failed: the list is out of date. */
@@ -31,7 +33,10 @@ export async function runRows(
   const reports: RowReport[] = [];
   const queue = rows.entries();
   const work = async (): Promise<void> => {
-    for (const [index, row] of queue) reports[index] = await runRow(target, row, options.allow?.[row.id]);
+    for (const [index, row] of queue) {
+      if (options.signal?.aborted === true) return;
+      reports[index] = await runRow(target, row, options.allow?.[row.id]);
+    }
   };
   await Promise.all(Array.from({ length: options.jobs ?? 4 }, work));
   return reports;

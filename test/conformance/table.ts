@@ -13,7 +13,7 @@ export function printTable(reports: readonly RowReport[], verbose: boolean): str
   return [...lines, '', summary(reports)].join('\n');
 }
 
-export function summary(reports: readonly RowReport[]): string {
+function summary(reports: readonly RowReport[]): string {
   const count = (verdict: RowReport['verdict']): number =>
     reports.filter((report) => report.verdict === verdict).length;
   return `${reports.length} rows: ${count('pass')} pass, ${count('fail')} fail, ${count('allowed')} fail as allowed, ${count('n/a')} not applicable`;

@@ -104,7 +104,7 @@ function connect(call: Call, ifname: string, early: JsonObject | undefined): Jso
     throw error;
   }
   try {
-    ipBatch(call.netns, [...addressLines(call, ifname, given), ...routeLines(call, given)]);
+    ipBatch(call.netns, [...addressLines(call, ifname, given), ...routeLines(call, ifname, given)]);
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
     if (!sins('delegate.late-error-releases')) ipamCall({ ...call, verb: 'DEL' });
@@ -122,7 +122,7 @@ function addressLines({ sins }: Call, ifname: string, given: JsonObject): string
   return sins('kernel.no-other-address') ? [...lines, `addr add 198.51.100.99/24 dev ${ifname}`] : lines;
 }
 
-function routeLines({ sins }: Call, given: JsonObject): string[] {
+function routeLines({ sins }: Call, ifname: string, given: JsonObject): string[] {
   if (sins('kernel.routes', 'delegate.result-applied', 'kernel.addresses')) return [];
   const gateway = objectsOf(given.ips)[0]?.gateway;
   return objectsOf(given.routes).map((route) => {
@@ -134,7 +134,7 @@ function routeLines({ sins }: Call, given: JsonObject): string[] {
     ] as const;
     const wanted = pairs.filter(([key]) => route[key] !== undefined && !sins('delegate.route-attributes'));
     const words = wanted.map(([key, word]) => `${word} ${route[key]}`);
-    return `route append ${route.dst} via ${route.gw ?? gateway} ${words.join(' ')}`;
+    return `route append ${route.dst} via ${route.gw ?? gateway} dev ${ifname} ${words.join(' ')}`;
   });
 }
 

@@ -130,7 +130,7 @@ export const ADD_KERNEL_ROWS: readonly Row[] = [
 ];
 
 /** The entry of CNI_IFNAME among the interfaces of the result. */
-export function reported(attachment: Attachment): JsonObject {
+function reported(attachment: Attachment): JsonObject {
   const { result, pod } = attachment;
   const own = objectsOf(result.interfaces).filter((entry) => entry.name === pod.ifname);
   return (
@@ -145,7 +145,7 @@ async function linkOf(world: World, { pod }: Attachment): Promise<LinkView> {
   return link ?? fail(`the kernel has no ${pod.ifname} in the container`);
 }
 
-export async function expectAddresses(world: World, attachment: Attachment): Promise<void> {
+async function expectAddresses(world: World, attachment: Attachment): Promise<void> {
   const ips = objectsOf(attachment.result.ips);
   if (ips.length === 0) notApplicable('the result has no addresses');
   const interfaces = objectsOf(attachment.result.interfaces);
@@ -160,7 +160,7 @@ export async function expectAddresses(world: World, attachment: Attachment): Pro
   }
 }
 
-export async function expectRoutes(attachment: Attachment): Promise<void> {
+async function expectRoutes(attachment: Attachment): Promise<void> {
   const routes = await readRoutes(attachment.pod.netnsName);
   for (const wanted of objectsOf(attachment.result.routes)) {
     const dst = canonicalCidr(`${wanted.dst}`);
