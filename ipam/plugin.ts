@@ -32,11 +32,11 @@ export function createIpam(deps: IpamDeps): Plugin<IpamConfig> {
     name: 'manifold-ipam',
     summary: 'gives interfaces addresses from ranges, and keeps who has which in the store of the node',
     config: ipamConfig,
-    add: (call) => add(call, open(call.config), deps.leaseAs ?? 'held'),
+    add: async (call) => add(call, open(call.config), deps.leaseAs ?? 'held'),
     del: (call) => del(call, () => open(call.config)),
-    check: (call) => check(call, open(call.config)),
+    check: async (call) => check(call, open(call.config)),
     status: (call) => status(call, () => open(call.config)),
-    gc: (call: GcCall<IpamConfig>) => open(call.config).releaseAllBut(call.network, call.valid),
+    gc: async (call: GcCall<IpamConfig>) => open(call.config).releaseAllBut(call.network, call.valid),
   };
 }
 
