@@ -2,10 +2,9 @@
 import * as v from 'valibot';
 import { macSchema } from '../../pkg/attach/mac-schema.ts';
 import { manifoldEntries } from '../../pkg/cni/manifold-options.ts';
+import { ManifoldError } from '../../pkg/errors/manifold-error.ts';
 
 const PCI_ADDRESS = /^[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$/i;
-const SELECTORS =
-  'must name the device by one of device, hwaddr, kernelpath, pciBusID or runtimeConfig.deviceID';
 
 /** A name that stands in a path below /sys: no way out of its directory. */
 const deviceId = v.pipe(
@@ -13,48 +12,50 @@ const deviceId = v.pipe(
   v.regex(/^[A-Za-z0-9][A-Za-z0-9_.:-]*$/, 'must be the name of a PCI or auxiliary device'),
 );
 
-export const hostDeviceConfig = v.pipe(
-  v.object({
-    /** Name (or alternative name) of the host's interface. */
-    device: v.optional(v.pipe(v.string(), v.regex(/^[^/:\s]+$/, 'must be the name of an interface'))),
-    hwaddr: v.optional(macSchema),
-    /** A directory under /sys/devices/ whose net/ holds the interface. */
-    kernelpath: v.optional(
-      v.pipe(
-        v.string(),
-        v.check(
-          (path) => path.startsWith('/sys/devices/') && !path.split('/').includes('..'),
-          'must be an absolute path under /sys/devices/',
-        ),
+export const hostDeviceConfig = v.object({
+  /** Name (or alternative name) of the host's interface. */
+  device: v.optional(v.pipe(v.string(), v.regex(/^[^/:\s]+$/, 'must be the name of an interface'))),
+  hwaddr: v.optional(macSchema),
+  /** A directory under /sys/devices/ whose net/ holds the interface. */
+  kernelpath: v.optional(
+    v.pipe(
+      v.string(),
+      v.check(
+        (path) => path.startsWith('/sys/devices/') && !path.split('/').includes('..'),
+        'must be an absolute path under /sys/devices/',
       ),
     ),
-    pciBusID: v.optional(
-      v.pipe(v.string(), v.regex(PCI_ADDRESS, 'must be a PCI address such as 0000:3b:00.2')),
-    ),
-    runtimeConfig: v.optional(v.object({ deviceID: v.optional(deviceId) })),
-    manifold: v.optional(
-      v.object({
-        ...manifoldEntries,
-        /** Take the device although the host uses it (default route, addresses, bridge or bond port). */
-        force: v.optional(v.boolean(), false),
-      }),
-      {},
-    ),
-  }),
-  v.check((config) => hasSelector(config), SELECTORS),
-);
+  ),
+  pciBusID: v.optional(
+    v.pipe(v.string(), v.regex(PCI_ADDRESS, 'must be a PCI address such as 0000:3b:00.2')),
+  ),
+  runtimeConfig: v.optional(v.object({ deviceID: v.optional(deviceId) })),
+  manifold: v.optional(
+    v.object({
+      ...manifoldEntries,
+      /** Take the device although the host uses it (default route, addresses, bridge or bond port). */
+      force: v.optional(v.boolean(), false),
+    }),
+    {},
+  ),
+});
 
 export type HostDeviceConfig = v.InferOutput<typeof hostDeviceConfig>;
 
-function hasSelector(config: {
-  device?: string | undefined;
-  hwaddr?: string | undefined;
-  kernelpath?: string | undefined;
-  pciBusID?: string | undefined;
-  runtimeConfig?: { deviceID?: string | undefined } | undefined;
-}): boolean {
-  const { device, hwaddr, kernelpath, pciBusID, runtimeConfig } = config;
-  return [device, hwaddr, kernelpath, pciBusID, runtimeConfig?.deviceID].some((value) => value !== undefined);
+/** DEL needs none: it goes by the record. @throws ManifoldError 'bad-config' when no key names a device */
+export function requireSelector({
+  device,
+  hwaddr,
+  kernelpath,
+  pciBusID,
+  runtimeConfig,
+}: HostDeviceConfig): void {
+  if ([device, hwaddr, kernelpath, pciBusID, runtimeConfig?.deviceID].some((value) => value !== undefined))
+    return;
+  throw new ManifoldError(
+    'bad-config',
+    'Cannot use the network configuration as it must name the device by one of device, hwaddr, kernelpath, pciBusID or runtimeConfig.deviceID',
+  );
 }
 
 /** The selector that counts, in words: runtimeConfig first, then the reference plugin's order. */

@@ -7,7 +7,7 @@ import type { AttachmentCall, Call } from '../../pkg/cni/plugin.ts';
 import { isManifoldError, ManifoldError } from '../../pkg/errors/manifold-error.ts';
 import type { Sysfs } from '../../pkg/kernel/sysfs.ts';
 import type { InterfaceRecord, NodeStore } from '../../pkg/state/node-store.ts';
-import { describeSelector, type HostDeviceConfig } from './config.ts';
+import { describeSelector, type HostDeviceConfig, requireSelector } from './config.ts';
 import { type Located, locateDevice } from './locate.ts';
 import { deviceKey, readSaved } from './saved-device.ts';
 
@@ -20,6 +20,7 @@ export function locateFree(
   call: Call<HostDeviceConfig> | AttachmentCall<HostDeviceConfig>,
   retract: Retract,
 ): Located {
+  requireSelector(call.config);
   const store = deps.openStore(call.config.manifold);
   const look = () => locateDevice(deps.kernel.host(), deps.sysfs, call.config, call.network);
   let located: Located;

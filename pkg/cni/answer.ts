@@ -15,7 +15,7 @@ import {
   versionAnswer,
   versionOf,
 } from './network-config.ts';
-import { parseConfig } from './parse-config.ts';
+import { parseConfig, parseConfigForDel } from './parse-config.ts';
 import type { AttachmentCall, Call, Plugin } from './plugin.ts';
 import { readResult } from './read-result.ts';
 import type { CniResult } from './result.ts';
@@ -32,8 +32,16 @@ export async function answerCall(plugin: Plugin, readStdin: ReadStdin, deps: Cal
     version = versionOf(raw) ?? version;
     const network = requireName(raw);
     requireVersion(raw, parameters.verb);
-    const { config, options } = parseConfig(plugin, raw);
+    let refusal: string | undefined;
+    const { config, options } =
+      parameters.verb === 'DEL'
+        ? parseConfigForDel(plugin, raw, (reason) => {
+            refusal = reason;
+          })
+        : parseConfig(plugin, raw);
     log = openLog(options, deps.stderr).with({ plugin: plugin.name, verb: parameters.verb, network });
+    if (refusal !== undefined)
+      log.warn('configuration is wrong: DEL goes by what ADD wrote down', { reason: refusal });
     for (const { key, meant } of findMisspelt(plugin.config, raw)) log.warn('unknown key', { key, meant });
     refuseOwnNetns(parameters, deps);
     const { verb, path } = parameters;

@@ -1,5 +1,6 @@
 // A plugin's own part of the configuration, and the `manifold` object that the frame itself obeys.
 import { type InferOutput, safeParse } from 'valibot';
+import { isManifoldError } from '../errors/manifold-error.ts';
 import { configError, type Problem, problemsOf, sentence } from './config-error.ts';
 import { manifoldOptions } from './manifold-options.ts';
 import type { JsonObject, Plugin } from './plugin.ts';
@@ -31,4 +32,25 @@ export function parseConfig<C>(plugin: Plugin<C>, raw: JsonObject): ParsedConfig
     if (!problems.some((known) => known.key === problem.key)) problems.push(problem);
   }
   throw configError(problems);
+}
+
+/**
+ * For DEL, which must free what it can whatever the configuration says: where that is refused, only what every
+ * plugin needs to find its state is parsed. The refusal is given to `refused`, not thrown.
+ * @throws ManifoldError 'bad-config' when even that is wrong
+ */
+export function parseConfigForDel<C>(
+  plugin: Plugin<C>,
+  raw: JsonObject,
+  refused: (reason: string) => void,
+): ParsedConfig<C> {
+  try {
+    return parseConfig(plugin, raw);
+  } catch (error) {
+    if (!isManifoldError(error, 'bad-config')) throw error;
+    const { cniVersion, name, type, manifold } = raw;
+    const parsed = parseConfig(plugin, { cniVersion, name, type, manifold });
+    refused(error.message);
+    return parsed;
+  }
 }

@@ -309,6 +309,12 @@ test('a device that another pod has is refused, and the pod is named', async () 
   await del(conf());
 });
 
+test('DEL brings the device back although the configuration names none any more', async () => {
+  await add(conf());
+  expect(await del(conf({ device: undefined }))).toMatchObject({ code: 0 });
+  expect(onHost()).toBeDefined();
+});
+
 test('a late DEL of the old sandbox leaves the device with its new holder', async () => {
   node.addPod('b');
   await add(conf());

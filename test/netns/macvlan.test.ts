@@ -203,7 +203,8 @@ test('a second sandbox of a pod starts beside the first, with another MAC', asyn
 test('IPv6: addresses are usable after ADD, with a gateway and a route', async () => {
   const ipam = {
     type: 'manifold-ipam',
-    ipRanges: [{ range: '10.20.0.0/24' }, { range: 'fd00:20::/64', gateway: 'fd00:20::1' }],
+    ipRanges: [{ range: '10.20.0.0/24' }, { range: 'fd00:20::/64' }],
+    gateway: ['fd00:20::1'],
     routes: [{ dst: 'fd00:99::/48', gw: 'fd00:20::1' }],
   };
   const outcome = await add(conf({ ipam }));
@@ -392,6 +393,14 @@ describe('DEL', () => {
     await add(conf());
     node.ip('link', 'del', 'eth0');
     expect(await del(conf())).toMatchObject({ code: 0 });
+  });
+
+  test('works although the configuration has become wrong', async () => {
+    await add(conf());
+    const wrong = conf({ mode: 'nonsense', mtu: 'big', ipam: { type: 'manifold-ipam', range: 'nonsense' } });
+    expect(await del(wrong)).toMatchObject({ code: 0 });
+    expect(node.links('a')).toEqual([]);
+    expect(await del(wrong)).toMatchObject({ code: 0 });
   });
 
   test('of an older sandbox leaves a new namespace of the same path alone', async () => {

@@ -1,0 +1,39 @@
+import { expect, test } from 'vitest';
+import { echoPlugin } from '../../test/kit/echo-plugin.ts';
+import { parseConfig, parseConfigForDel } from './parse-config.ts';
+
+const raw = {
+  cniVersion: '1.1.0',
+  name: 'n',
+  type: 'echo',
+  mtu: 'big',
+  mode: 'x',
+  manifold: { stateDir: '/s' },
+};
+
+test('every bad key is named in one error', () => {
+  expect(() => parseConfig(echoPlugin, raw)).toThrow(/'mtu' as it must be an integer/);
+  expect(() => parseConfig(echoPlugin, raw)).toThrow(
+    expect.objectContaining({ hint: expect.stringContaining("'mode'") }),
+  );
+});
+
+test('DEL takes a wrong configuration, keeps where the state is, and says what was wrong', () => {
+  const refusals: string[] = [];
+  const { config, options } = parseConfigForDel(echoPlugin, raw, (reason) => refusals.push(reason));
+  expect(config.mtu).toBeUndefined();
+  expect(options.stateDir).toBe('/s');
+  expect(refusals).toEqual([expect.stringContaining("'mtu'")]);
+});
+
+test('DEL takes a right configuration whole', () => {
+  const { config } = parseConfigForDel(echoPlugin, { ...raw, mtu: 9000, mode: 'bridge' }, () => {
+    throw new Error('nothing to refuse');
+  });
+  expect(config).toMatchObject({ mtu: 9000, mode: 'bridge' });
+});
+
+test('DEL cannot do without knowing where the state is', () => {
+  const wrong = { ...raw, manifold: { stateDir: 'relative' } };
+  expect(() => parseConfigForDel(echoPlugin, wrong, () => undefined)).toThrow(/'manifold.stateDir'/);
+});
