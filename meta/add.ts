@@ -89,7 +89,10 @@ async function attachOne(
   store.attachments.put(adding);
   deps.step(`add ${record.ifname}`);
   const place = placeOf(record, call.netns, searchPath(call.config.binDir, call.path));
-  const result = await addList(listOfRecord(record), place, call.delegates);
+  // Where manifold itself stands in a list, the default network goes on from what is there.
+  const before =
+    record.position === 0 && call.prevResult !== undefined ? { prevResult: call.prevResult } : {};
+  const result = await addList(listOfRecord(record), { ...place, ...before }, call.delegates);
   deps.step(`added ${record.ifname}`);
   const done = { ...withResult(adding, result), state: 'added' } as const;
   store.attachments.put(done);

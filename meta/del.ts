@@ -1,6 +1,8 @@
 // DEL: everything that the journal has of this call, last first. Nothing that is missing is an error.
 import { describePod, podOf } from '../pkg/attach/deps.ts';
+import { parseNetworkList } from '../pkg/cni/network-list.ts';
 import type { DelCall } from '../pkg/cni/plugin.ts';
+import { deleteCachedResult, listCachedResults } from '../pkg/cni/result-cache.ts';
 import { deleteList } from '../pkg/cni/run-list.ts';
 import { isManifoldError, ManifoldError } from '../pkg/errors/manifold-error.ts';
 import type { AttachmentRecord, NodeStore } from '../pkg/state/node-store.ts';
@@ -16,6 +18,7 @@ import { networkSources } from './read-plan.ts';
 /** @throws ManifoldError at the end, naming every network that could not be taken back: they stay in the journal */
 export async function del(deps: MetaDeps, call: DelCall<MetaConfig>): Promise<void> {
   const { store, records } = readJournal(deps, call);
+  if (store === undefined) await delCached(call);
   if (store === undefined || records.length === 0) return delUnrecorded(deps, call);
   const failures = await detachAll(deps, call, store, records, call.netns);
   const [first] = failures;
@@ -36,10 +39,38 @@ function readJournal(
     const store = deps.openStore(call.config.manifold);
     return { store, records: attachmentsOfCall(store, call) };
   } catch (error) {
-    // Damaged or not to be opened: the default network can still be taken back.
+    // Damaged, or of a later version: what libcni's cache has, and the default network, can still be taken back.
     if (!isManifoldError(error, 'state')) throw error;
     call.log.warn('journal cannot be read', { reason: error.message });
     return { store: undefined, records: [] };
+  }
+}
+
+/** The journal cannot be read: libcni's cache has an entry for each delegate, the interface of the call comes last. */
+async function delCached(call: DelCall<MetaConfig>): Promise<void> {
+  const { cniDir, manifold, binDir } = call.config;
+  const directory = cniDir ?? manifold.stateDir;
+  const warn = (reason: string) => call.log.warn('cached result cannot be read', { reason });
+  const entries = listCachedResults(directory, warn).filter(
+    (entry) => entry.containerId === call.containerId && entry.ifname !== call.ifname,
+  );
+  for (const entry of entries.reverse()) {
+    const { network, containerId, ifname, args, capabilityArgs } = entry;
+    const place = {
+      containerId,
+      ifname,
+      netns: call.netns,
+      args,
+      capabilityArgs,
+      path: searchPath(binDir, call.path),
+    };
+    try {
+      await deleteList(parseNetworkList(entry.config, network), place, call.delegates, entry.result);
+      deleteCachedResult(directory, entry);
+    } catch (error) {
+      if (!isManifoldError(error)) throw error;
+      call.log.warn('delegate failed to delete what the cache has', { network, reason: error.message });
+    }
   }
 }
 

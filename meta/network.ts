@@ -13,6 +13,8 @@ export interface Network {
   readonly source: string;
   /** A network configuration list: name, cniVersion, plugins (at least one, each with a type). */
   readonly config: JsonObject;
+  /** Of the definition: the device plugin's resource that the network needs. */
+  readonly resourceName?: string;
 }
 
 /** The plugins of a configuration list. */

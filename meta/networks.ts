@@ -118,7 +118,11 @@ export function readAskedNetwork(
       { hint: 'Remove one of the two definitions.' },
     );
   }
-  return admitted(sources, networkOfDefinition(sources, definition));
+  const { resourceName } = definition;
+  return {
+    ...admitted(sources, networkOfDefinition(sources, definition)),
+    ...(resourceName && { resourceName }),
+  };
 }
 
 function matching({ files, config }: NetworkSources, namespace: string, name: string): Definition[] {

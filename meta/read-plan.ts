@@ -20,8 +20,8 @@ export function readPlan(deps: MetaDeps, call: AddCall<MetaConfig>): PlannedAtta
   const sources = networkSources(deps, call);
   const everyPod = readEveryPodNetworks(sources);
   const asked = readRequests(call, label).map((request) => {
-    warnOfUnknownKeys(call, request);
     const network = readAskedNetwork(sources, request, { label, namespace: pod.namespace ?? 'default' });
+    warnOf(call, request, network);
     return { request, network };
   });
   const { runtimeConfig } = call.raw;
@@ -55,9 +55,13 @@ function readRequests(call: AddCall<MetaConfig>, pod: string): NetworkRequest[] 
     : parseRequest(given, `${NETWORKS_ARG} of CNI_ARGS, for ${pod}`);
 }
 
-function warnOfUnknownKeys(call: Call<MetaConfig>, { name, unknownKeys }: NetworkRequest): void {
+function warnOf(call: Call<MetaConfig>, { unknownKeys, deviceId }: NetworkRequest, network: Network): void {
+  const { label, resourceName } = network;
   if (unknownKeys !== undefined)
-    call.log.warn('unknown keys of a network asked for', { network: name, keys: unknownKeys });
+    call.log.warn('unknown keys of a network asked for', { network: label, keys: unknownKeys });
+  // Which device the pod was given is for the kubelet to say.
+  if (resourceName !== undefined && deviceId === undefined)
+    call.log.warn('the resource of a network is not resolved to a device', { network: label, resourceName });
 }
 
 export function networkSources(deps: MetaDeps, call: Call<MetaConfig>): NetworkSources {

@@ -15,6 +15,8 @@ export interface ListAttachment extends AttachmentId {
   readonly capabilityArgs?: JsonObject;
   /** CNI_PATH; the caller's own when absent. */
   readonly path?: readonly string[];
+  /** For ADD: what plugins before the list have made, where the caller itself stands in a list. */
+  readonly prevResult?: CniResult;
 }
 
 /** The configuration that one plugin of a list is given (CNI specification 1.1.0, "Deriving request configuration"). */
@@ -54,7 +56,7 @@ export async function addList(
   at: ListAttachment,
   delegates: Delegates,
 ): Promise<CniResult> {
-  let prevResult: CniResult | undefined;
+  let prevResult = at.prevResult;
   for (const plugin of list.plugins) {
     const config = deriveConfig(list, plugin, { capabilityArgs: at.capabilityArgs, prevResult });
     prevResult = await delegates.add(plugin.type, config, optionsOf(at));

@@ -1,0 +1,118 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { NodeStore } from '../../pkg/state/node-store.ts';
+import { openNodeStore } from '../../pkg/state/open-node-store.ts';
+import { runCli } from './main.ts';
+
+let stateDir: string;
+beforeEach(() => {
+  stateDir = mkdtempSync(join(tmpdir(), 'manifold-cli-'));
+});
+afterEach(() => rmSync(stateDir, { recursive: true }));
+
+async function run(...argv: string[]) {
+  const output = { stdout: '', stderr: '' };
+  const exitCode = await runCli(argv, {
+    version: '1.2.3',
+    openStore: ({ stateDir: directory, runDir }) => openNodeStore(directory, { runDirectory: runDir }),
+    stdout: (text) => {
+      output.stdout += text;
+    },
+    stderr: (text) => {
+      output.stderr += text;
+    },
+  });
+  return { exitCode, ...output };
+}
+
+function fill(store: NodeStore): void {
+  const { writer } = store;
+  const pod = { uid: 'u', namespace: 'default', name: 'web' };
+  const common = { containerId: 'c0ffee0123456789', ifname: 'net1', pod, netns: '/run/netns/x', writer };
+  store.attachments.put({
+    ...common,
+    position: 1,
+    network: 'default/rail0',
+    config: { name: 'rail0' },
+    args: {},
+    state: 'added',
+    result: { cniVersion: '1.1.0', ips: [{ address: '10.2.0.1/24' }, { address: 'fd00::1/64' }] },
+  });
+  store.interfaces.put({
+    ...common,
+    network: 'rail0',
+    plugin: 'macvlan',
+    netnsId: '4:1',
+    state: 'added',
+    saved: {},
+  });
+  store.leases.put({
+    ...common,
+    domain: '',
+    address: '10.2.0.1',
+    network: 'rail0',
+    owner: 'u',
+    state: 'held',
+    acquired: 1,
+  });
+}
+
+test('version says the version', async () => {
+  expect(await run('version')).toEqual({ exitCode: 0, stdout: 'manifold 1.2.3\n', stderr: '' });
+});
+
+test('status shows attachments, interfaces and addresses with their pod', async () => {
+  const store = openNodeStore(stateDir);
+  fill(store);
+  store.close();
+  const { exitCode, stdout } = await run('status', '--state-dir', stateDir, '--run-dir', stateDir);
+  expect(exitCode).toBe(0);
+  expect(stdout.split('\n').map((line) => line.replace(/ {2,}/g, ' | '))).toEqual([
+    'POD | INTERFACE | NETWORK | STATE | ADDRESSES | CONTAINER',
+    'pod default/web | net1 | default/rail0 | added | 10.2.0.1/24,fd00::1/64 | c0ffee0123456',
+    '',
+    'POD | INTERFACE | NETWORK | PLUGIN | STATE | DEVICE',
+    'pod default/web | net1 | rail0 | macvlan | added | -',
+    '',
+    'ADDRESS | NETWORK | DOMAIN | STATE | POD | INTERFACE',
+    '10.2.0.1 | rail0 | - | held | pod default/web | net1',
+    '',
+  ]);
+});
+
+test('status of an empty node says that there is nothing', async () => {
+  const { exitCode, stdout } = await run('status', '--state-dir', stateDir);
+  expect({ exitCode, stdout }).toEqual({
+    exitCode: 0,
+    stdout: 'No attachments.\n\nNo interfaces.\n\nNo addresses.\n',
+  });
+});
+
+test('check-state finds a sound store sound', async () => {
+  const { exitCode, stdout } = await run('check-state', '--state-dir', stateDir);
+  expect({ exitCode, stdout }).toEqual({ exitCode: 0, stdout: `The state in ${stateDir} is sound.\n` });
+});
+
+test('--help names every command', async () => {
+  const { exitCode, stdout } = await run('--help');
+  expect(exitCode).toBe(0);
+  for (const word of ['version', 'status', 'check-state', '--state-dir']) expect(stdout).toContain(word);
+});
+
+test.each([[['stauts']], [['status', '--wrong']], [['status', 'version']]])(
+  '%j is not understood, and help is named',
+  async (argv) => {
+    const { exitCode, stdout, stderr } = await run(...argv);
+    expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' });
+    expect(stderr).toContain('manifold --help');
+  },
+);
+
+test('a state directory that cannot be used is an error with advice, not a stack', async () => {
+  const { exitCode, stderr } = await run('status', '--state-dir', '/proc/nothing/here');
+  expect(exitCode).toBe(1);
+  expect(stderr).toContain('/proc/nothing/here');
+  expect(stderr).not.toContain('    at ');
+});
