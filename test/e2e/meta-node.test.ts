@@ -246,6 +246,15 @@ describe('a foreign delegate', () => {
     expectClean(node);
   });
 
+  test('as the default network goes on from what plugins before manifold have made', async () => {
+    const calls = foreign('foreign', SUCCEEDS);
+    const prevResult = { cniVersion: '1.1.0', interfaces: [{ name: 'before', sandbox: '/run/netns/x' }] };
+    const conf = { delegates: [{ cniVersion: '1.1.0', name: 'far', type: 'foreign' }], prevResult };
+    expect(await node.manifoldCall('ADD', 'a', { conf })).toMatchObject({ code: 0 });
+    expect(calls()[0]?.stdin).toMatchObject({ prevResult });
+    await del('a');
+  });
+
   test('that is manifold under another name is refused, not called', async () => {
     symlinkSync(join(DIST_BIN, 'manifold'), join(node.binDir, 'other-name'));
     node.define('default', 'loop', { cniVersion: '1.1.0', type: 'other-name' });
@@ -309,6 +318,17 @@ describe('a store that cannot be written', () => {
     execFileSync('umount', [node.stateDir]);
     mounted = [];
     expectClean(node);
+  });
+
+  test('damaged: ADD says what to do, DEL takes the interfaces away by the cache of libcni', async () => {
+    await add('a', node.defineRails(2));
+    writeFileSync(join(node.stateDir, 'state.db'), 'not a database'.repeat(1000));
+    for (const name of ['state.db-wal', 'state.db-shm']) rmSync(join(node.stateDir, name), { force: true });
+    const failed = await node.manifoldCall('ADD', 'b');
+    expect(failed.code).toBe(1);
+    expect(failed.json.msg).toContain('state.db');
+    await del('a');
+    expect(node.interfaces('a')).toEqual([]);
   });
 
   test('disk full: ADD fails with a clear error and leaves nothing, DEL takes everything away', async () => {
