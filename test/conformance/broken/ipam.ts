@@ -61,7 +61,7 @@ function poolOf({ conf }: Call): Pool {
   const ipam = isObject(conf.ipam) ? conf.ipam : {};
   const directory = join(`${ipam.dataDir}`, `${conf.name}`);
   mkdirSync(directory, { recursive: true });
-  return { directory, prefix: `${ipam.prefix}`, hosts: [2, 3, 4], conf: ipam };
+  return { directory, prefix: `${ipam.prefix}`, hosts: [2, 3, 4, 5], conf: ipam };
 }
 
 /** link(2) of a written file is the claim: it fails where another holds the address, and no reader sees it empty. */

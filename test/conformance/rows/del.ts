@@ -165,7 +165,7 @@ function delWith(what: string, sentence: string, options: CallOptions): Row {
 /** The kernel takes a namespace down some time after its name is gone, and a veth's other end with it. */
 async function expectSoon(world: World, before: string): Promise<void> {
   let after = '';
-  for (let turn = 0; turn < 40; turn++) {
+  for (let turn = 0; turn < 100; turn++) {
     after = describeLinks(await readLinks(world.host));
     if (after === before) return;
     await sleep(50);
