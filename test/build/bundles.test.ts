@@ -4,27 +4,17 @@ import { copyFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execPath } from 'node:process';
-import type { Metafile } from 'esbuild';
 import { expect, test } from 'vitest';
+import { packagesIn, readInputs } from '../kit/bundle-inputs.ts';
 
 const ROOT = new URL('../..', import.meta.url).pathname;
-const inputs = JSON.parse(readFileSync(join(ROOT, 'dist/inputs.json'), 'utf8')) as Record<string, Metafile>;
+const inputs = readInputs();
 
-/** Packages whose code is in a bundle; `eager`: without what an `import()` brings in later. */
 function packagesOf(name: string, eager: boolean): string[] {
   const meta = inputs[name];
-  const output = Object.values(meta?.outputs ?? {})[0];
-  const seen = new Set<string>();
-  const visit = (file: string) => {
-    if (seen.has(file)) return;
-    seen.add(file);
-    for (const { path, kind, external } of meta?.inputs[file]?.imports ?? [])
-      if (!external && !(eager && kind === 'dynamic-import')) visit(path);
-  };
-  visit(output?.entryPoint ?? '');
-  const kept = [...seen].filter((file) => (output?.inputs[file]?.bytesInOutput ?? 0) > 0);
-  const names = kept.map((file) => /^node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(file)?.[1]);
-  return [...new Set(names.filter((n) => n !== undefined))].sort();
+  if (meta === undefined)
+    throw new Error(`Cannot find ${name} in dist/inputs.json: it has ${Object.keys(inputs)}`);
+  return packagesIn(meta, eager);
 }
 
 const PLUGIN = ['ip-num', 'netlink', 'valibot'];
