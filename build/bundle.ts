@@ -54,7 +54,7 @@ export async function bundleProgram(entry: string, outfile: string, snapshot: bo
 }
 
 /** Bundles the command line for people, which is loaded whole when somebody types a command. */
-export async function bundleCli(entry: string, outfile: string): Promise<Metafile> {
+async function bundleCli(entry: string, outfile: string): Promise<Metafile> {
   const { metafile } = await build({
     ...COMMON,
     metafile: true,

@@ -68,7 +68,7 @@ export function writeHeader(file: Buffer, header: { entry: number; phoff: number
 }
 
 /** Where in the file the byte at this address is. */
-export function fileOffset(headers: readonly ProgramHeader[], vaddr: number): number {
+function fileOffset(headers: readonly ProgramHeader[], vaddr: number): number {
   const home = headers.find((h) => h.type === PT.load && vaddr >= h.vaddr && vaddr < h.vaddr + h.filesz);
   if (home === undefined)
     throw new Error(`Cannot find address 0x${vaddr.toString(16)} in the file: no segment has it`);

@@ -58,7 +58,7 @@ function strings(values: readonly string[]): { array: Buffer; text: Buffer } {
   return { array, text };
 }
 
-export function start(command: Command): Started {
+function start(command: Command): Started {
   started += 1;
   const name = join(directory, String(started));
   writeFileSync(`${name}.in`, command.stdin);
@@ -78,7 +78,7 @@ export function start(command: Command): Started {
 }
 
 /** Waits for the end. @throws Error with all that it printed, unless it ended with 0 */
-export function finish(child: Started): Cost {
+function finish(child: Started): Cost {
   const status = Buffer.alloc(4);
   const usage = Buffer.alloc(144);
   libc.wait4(child.pid, status, WALL, usage);

@@ -8,7 +8,7 @@ import type { Command } from './child.ts';
 
 const ROOT = new URL('../..', import.meta.url).pathname;
 export const DIST = join(ROOT, 'dist');
-export const RAILS = 8;
+const RAILS = 8;
 
 /** Where a plugin comes from: the words that run `name`. */
 export type Form = (name: string) => readonly string[];
