@@ -29,7 +29,8 @@ export function createHostDevice(deps: HostDeviceDeps): Plugin<HostDeviceConfig>
     summary: 'moves a NIC of the host into the pod, and back as it was',
     config: hostDeviceConfig,
     add: (call) => add(deps, call),
-    del: (call: DelCall<HostDeviceConfig>) => detachInterface(deps, call, NAME, retract),
+    del: (call: DelCall<HostDeviceConfig>) =>
+      detachInterface(deps, call, NAME, createRetractDevice(deps.kernel, call.config)),
     check: (call) => check(deps, call),
     status: (call) => status(deps, call),
     gc: (call: GcCall<HostDeviceConfig>) => collectInterfaces(deps, call, NAME, retract),

@@ -4,15 +4,34 @@ import type { Retract, RetractTarget } from '../../pkg/attach/retract.ts';
 import { isManifoldError } from '../../pkg/errors/manifold-error.ts';
 import type { Kernel, Link, Namespace } from '../../pkg/kernel/kernel.ts';
 import { isErrno } from '../../pkg/kernel/kernel-error.ts';
+import type { HostDeviceConfig } from './config.ts';
 import { isDevice, planRestore, readSaved, type SavedDevice } from './saved-device.ts';
 
-/** @param kernel gives the host's namespace */
-export function createRetractDevice(kernel: Kernel): Retract {
+/**
+ * @param kernel gives the host's namespace
+ * @param config DEL's own: with the store lost, the device goes home under the name that stands there
+ */
+export function createRetractDevice(kernel: Kernel, config?: HostDeviceConfig): Retract {
   return (target) => {
-    const saved = target.record === undefined ? undefined : readSaved(target.record.saved);
+    const { record, storeLost } = target;
+    const saved = record === undefined ? undefined : readSaved(record.saved);
+    if (saved !== undefined) return retractDevice(kernel.host(), target, saved);
     // Without a note of what the device was there is nothing to put back: never moved, or a user-space driver.
-    return saved === undefined ? [] : retractDevice(kernel.host(), target, saved);
+    return storeLost && config !== undefined ? sendHome(kernel.host(), target, config) : [];
   };
+}
+
+/** Nobody knows what the device was: it goes back under the host's name, or stays where the kernel returns it. */
+function sendHome(host: Namespace, { pod, ifname, log }: RetractTarget, config: HostDeviceConfig): string[] {
+  const link = pod?.link({ name: ifname });
+  const name = config.device;
+  if (pod === undefined || link === undefined || name === undefined || link.kind === 'macvlan') return [];
+  if (host.link({ name }) !== undefined) return [];
+  pod.moveLink(link.index, host, { name });
+  log.warn('device sent home without a note of what it was: MTU, MAC and flags are the pod\u2019s', {
+    device: name,
+  });
+  return [];
 }
 
 export function retractDevice(

@@ -21,7 +21,7 @@ export async function detachInterface(
 ): Promise<void> {
   const { store, record } = readRecord(deps, call, plugin);
   deps.step('retract');
-  const problems = retractNow(deps, call, record, retract);
+  const problems = retractNow(deps, call, record, store === undefined, retract);
   deps.step('release');
   const type = ipamType(call.raw);
   if (type !== undefined) await call.delegates.del(type, call.raw);
@@ -58,13 +58,14 @@ function retractNow(
   deps: AttachDeps,
   call: DelCall<ManifoldConfig>,
   record: InterfaceRecord | undefined,
+  storeLost: boolean,
   retract: Retract,
 ): string[] {
   const path = call.netns ?? record?.netns;
   const opened = path === undefined ? undefined : deps.kernel.openIfThere(path);
   try {
     const ours = record === undefined || opened?.id === record.netnsId;
-    return retract({ ifname: call.ifname, record, pod: ours ? opened : undefined, log: call.log });
+    return retract({ ifname: call.ifname, record, storeLost, pod: ours ? opened : undefined, log: call.log });
   } finally {
     opened?.close();
   }
@@ -115,7 +116,7 @@ function collectOne(
   const opened = deps.kernel.openIfThere(record.netns);
   try {
     const pod = opened?.id === record.netnsId ? opened : undefined;
-    const problems = retract({ ifname: record.ifname, record, pod, log: call.log });
+    const problems = retract({ ifname: record.ifname, record, storeLost: false, pod, log: call.log });
     if (problems.length === 0) forgetRecord(store, record, call.config.manifold.runDir, call.log);
     return problems;
   } catch (error) {

@@ -51,7 +51,7 @@ export function clearRecord(
     const same = pod?.id === record.netnsId ? pod : undefined;
     // A finished attachment whose interface still stands in its namespace is in use.
     if (record.state === 'added' && same !== undefined && standsIn(same, record)) return false;
-    const problems = retract({ ifname: record.ifname, record, pod: same, log });
+    const problems = retract({ ifname: record.ifname, record, storeLost: false, pod: same, log });
     for (const reason of problems) log.error('could not put back', { ifname: record.ifname, reason });
     if (problems.length > 0) return false;
     store.interfaces.remove(record);

@@ -8,6 +8,8 @@ export interface RetractTarget {
   readonly ifname: string;
   /** What ADD wrote down; undefined when there is no record (never added, or the store is lost). */
   readonly record: InterfaceRecord | undefined;
+  /** True when the store cannot be read: there may have been a record. */
+  readonly storeLost: boolean;
   /** The pod's namespace; undefined when it is gone, or when its path now leads to another namespace. */
   readonly pod: Namespace | undefined;
   readonly log: Logger;
