@@ -3,7 +3,7 @@ import * as v from 'valibot';
 import { macSchema } from '../../pkg/attach/mac-schema.ts';
 import { manifoldOptions } from '../../pkg/cni/manifold-options.ts';
 
-export const MODES = ['bridge', 'private', 'vepa', 'passthru'] as const;
+const MODES = ['bridge', 'private', 'vepa', 'passthru'] as const;
 
 export const macvlanConfig = v.object({
   /** Name of the parent; the interface of the default route when absent. */

@@ -155,7 +155,7 @@ function describeChange(change: LinkChange): string {
   return parts.length === 0 ? 'none' : parts.join(', ');
 }
 
-export function describeRoute(route: WantedRoute): string {
+function describeRoute(route: WantedRoute): string {
   const via = route.gateway === undefined ? '' : ` via ${route.gateway}`;
   const table = route.table === undefined ? '' : ` table ${route.table}`;
   const metric = route.priority === undefined ? '' : ` metric ${route.priority}`;
