@@ -141,6 +141,16 @@ test('keys of Whereabouts without a meaning here are accepted, and named', () =>
   ]);
 });
 
+test('keys that narrow a range which is not there are named too', () => {
+  const ipRanges = [{ range: '10.0.0.0/24' }];
+  expect(parseIpamConfig(network({ ipRanges, exclude: ['10.0.0.9'], range_end: '' })).withoutMeaning).toEqual(
+    ['exclude'],
+  );
+  expect(parseIpamConfig(network({ ipRanges, rangeStart: '10.0.0.9' })).withoutMeaning).toEqual([
+    'rangeStart',
+  ]);
+});
+
 test('a misspelt key can be found through the schema', () => {
   expect(
     findMisspelt(ipamConfig, network({ range: '10.0.0.0/24', rangeStrat: '10.0.0.1', excludes: [] })),

@@ -13,7 +13,7 @@ export function podName(pod: PodRef, containerId: string): string {
 }
 
 /** "10.0.0.10-10.0.0.20"; the subnet where the range is in many pieces. */
-export function poolName(pool: Pool): string {
+function poolName(pool: Pool): string {
   return pool.usable.length > 3
     ? `${formatCidr(pool.subnet)} without its exclusions`
     : pool.usable.map(formatRange).join(', ');

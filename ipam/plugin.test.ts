@@ -155,6 +155,19 @@ test.each([
   );
 });
 
+test('CHECK finds the lease in whichever domain of its own the address was given from', async () => {
+  const ipam = {
+    ipRanges: [{ range: '10.0.0.0/16' }, { range: '10.0.0.0/24' }],
+    enable_overlapping_ranges: false,
+  };
+  expect((await call('ADD', { ipam })).output?.ips).toEqual([
+    { address: '10.0.0.1/16' },
+    { address: '10.0.0.1/24' },
+  ]);
+  await call('ADD', { ipam: { range: '10.0.0.0/16', enable_overlapping_ranges: false }, container: 'c2' });
+  expect((await call('CHECK', { ipam, more: added('10.0.0.1/16', '10.0.0.1/24') })).output).toBeUndefined();
+});
+
 test('CHECK says when prevResult lacks an address that is leased', async () => {
   await call('ADD');
   expect((await call('CHECK', { more: added() })).output?.msg).toContain(

@@ -76,12 +76,15 @@ async function check(call: CheckCall<IpamConfig>, store: LeaseStore): Promise<vo
   const seen = new Set<string>();
   for (const ip of call.prevResult.ips ?? []) {
     const cidr = readCidr(ip.address);
-    const domain = cidr && domainOf(call.config, cidr.address);
-    if (cidr === undefined || domain === undefined) continue; // another plugin's
+    const domains = cidr === undefined ? [] : domainsOf(call.config, cidr.address);
+    if (cidr === undefined || domains.length === 0) continue; // another plugin's
     const address = formatAddress(cidr.address);
     seen.add(address);
-    const lease = await store.get(domain, cidr.address);
-    const difference = differenceOf(lease, call);
+    const leases = await Promise.all(domains.map((domain) => store.get(domain, cidr.address)));
+    const difference = differenceOf(
+      leases.flatMap((lease) => lease ?? []),
+      call,
+    );
     if (difference !== undefined) wrong.push(`${address} ${difference}`);
   }
   for (const lease of await store.ofAttachment(call))
@@ -94,21 +97,30 @@ async function check(call: CheckCall<IpamConfig>, store: LeaseStore): Promise<vo
     );
 }
 
-function differenceOf(lease: LeaseRecord | undefined, call: AttachmentCall<IpamConfig>): string | undefined {
+/** @param leases of the address, in the domains that it may come from */
+function differenceOf(leases: readonly LeaseRecord[], call: AttachmentCall<IpamConfig>): string | undefined {
+  const [lease] = leases;
   if (lease === undefined) return 'is leased to nobody';
+  const mine = leases.some(
+    ({ state, owner, ifname, containerId }) =>
+      state !== 'resting' &&
+      owner === ownerOf(call) &&
+      ifname === call.ifname &&
+      containerId === call.containerId,
+  );
+  if (mine) return undefined;
   const holder = `${podName(lease.pod, lease.containerId)} (container ${lease.containerId}, ${lease.ifname})`;
-  if (lease.state === 'resting') return `was released, last held by ${holder}`;
-  const same =
-    lease.owner === ownerOf(call) && lease.ifname === call.ifname && lease.containerId === call.containerId;
-  return same ? undefined : `is leased to ${holder}`;
+  return lease.state === 'resting' ? `was released, last held by ${holder}` : `is leased to ${holder}`;
 }
 
-function domainOf({ sets, fixed }: IpamConfig, address: Grant['address']): string | undefined {
+/** Several where ranges overlap and enable_overlapping_ranges is off. */
+function domainsOf({ sets, fixed }: IpamConfig, address: Grant['address']): string[] {
   const subnets = [
     ...sets.flat().map(({ domain, subnet }) => ({ domain, subnet })),
     ...fixed.map(({ domain, cidr }) => ({ domain, subnet: cidr })),
   ];
-  return subnets.find(({ subnet }) => cidrContains(subnet, address))?.domain;
+  const fitting = subnets.filter(({ subnet }) => cidrContains(subnet, address));
+  return [...new Set(fitting.map(({ domain }) => domain))];
 }
 
 async function status(call: Call<IpamConfig>, open: () => LeaseStore): Promise<void> {

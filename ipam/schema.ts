@@ -128,7 +128,12 @@ export const networkSchema = v.object({
 export type NetworkKeys = v.InferOutput<typeof networkSchema>;
 export type IpamKeys = NetworkKeys['ipam'];
 
-/** Those keys of the configuration that have no meaning here. */
+/** Those keys of the configuration that have no meaning here, or none without the range that they narrow. */
 export function keysWithoutMeaning(keys: IpamKeys): string[] {
-  return Object.keys(withoutMeaning).filter((name) => Object.hasOwn(keys, name));
+  const withoutRange = keys.range ? [] : (['range_start', 'range_end', 'exclude'] as const);
+  const withoutSubnet = keys.subnet ? [] : (['rangeStart', 'rangeEnd'] as const);
+  return [
+    ...Object.keys(withoutMeaning).filter((name) => Object.hasOwn(keys, name)),
+    ...[...withoutRange, ...withoutSubnet].filter((name) => keys[name]?.length),
+  ];
 }

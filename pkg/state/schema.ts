@@ -27,7 +27,7 @@ const MIGRATIONS: readonly string[] = [
    INSERT INTO probe VALUES (0, 0);`,
 ];
 
-export const SCHEMA_VERSION = MIGRATIONS.length;
+const SCHEMA_VERSION = MIGRATIONS.length;
 
 /** SQL that leads from a version to SCHEMA_VERSION; to be run in one transaction. */
 export function migrationFrom(version: number): string {

@@ -13,7 +13,7 @@ export type Row = Record<string, SQLOutputValue>;
  * Above this size the write-ahead log is folded into the file by whoever commits next. Each start of SQLite reads
  * the log whole, and processes that end without closing never shorten it by themselves.
  */
-const LONGEST_LOG_BYTES = 400_000;
+const LONGEST_LOG_BYTES = 1_000_000;
 
 /** How long a process waits for the transactions of others before it gives up with 'try-later'. */
 const BUSY_TIMEOUT_MS = 10_000;

@@ -4,10 +4,18 @@ import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execPath } from 'node:process';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { checkState } from '../../pkg/state/check-state.ts';
 import { openNodeStore } from '../../pkg/state/open-node-store.ts';
-import { STATE_WRITER } from './state-writer.ts';
+import { bundle } from '../kit/bundle.ts';
+
+let bundles: string;
+let program: string;
+beforeAll(() => {
+  bundles = mkdtempSync(join(tmpdir(), 'manifold-bundle-'));
+  program = bundle(new URL('./state-writer.ts', import.meta.url).pathname, bundles);
+});
+afterAll(() => rmSync(bundles, { recursive: true }));
 
 let root: string;
 beforeEach(() => {
@@ -26,7 +34,7 @@ interface Writer {
 function writer(directory: string, name: string, times = 0): Writer {
   const child = spawn(execPath, [
     '--disable-warning=ExperimentalWarning',
-    STATE_WRITER,
+    program,
     directory,
     name,
     String(times),

@@ -18,7 +18,9 @@ import { checkState } from '../../pkg/state/check-state.ts';
 import type { NodeStore } from '../../pkg/state/node-store.ts';
 import { openNodeStore } from '../../pkg/state/open-node-store.ts';
 import { deferRelease } from '../../pkg/state/spool.ts';
-import { plug, STATE_WRITER } from './state-writer.ts';
+import { plug } from './state-records.ts';
+
+const STATE_WRITER = new URL('./state-writer.ts', import.meta.url).pathname;
 
 let root: string;
 let mounts: string[];
