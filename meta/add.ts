@@ -7,7 +7,7 @@ import { addList } from '../pkg/cni/run-list.ts';
 import { isManifoldError, ManifoldError } from '../pkg/errors/manifold-error.ts';
 import type { AttachmentRecord, NodeStore } from '../pkg/state/node-store.ts';
 import { claimAddresses } from './claims.ts';
-import { clearUnfinished } from './clear.ts';
+import { clearUnfinished, refuseTakenNames } from './clear.ts';
 import { type MetaConfig, refuseUnsupported } from './config.ts';
 import { resultWithDefaultRoute } from './default-route.ts';
 import { applyDefaultRoute } from './default-route-apply.ts';
@@ -41,9 +41,10 @@ export async function add(deps: MetaDeps, call: AddCall<MetaConfig>): Promise<Cn
   const pod = deps.kernel.open(call.netns);
   try {
     await clearUnfinished(deps, call, store);
-    deps.step('journal');
     const records = planned.map((attachment) => plannedRecord(attachment, call, pod, store));
+    deps.step('journal');
     store.transaction(() => {
+      refuseTakenNames(store, records);
       for (const record of records) store.attachments.put(record);
     });
     return await attachAll(deps, call, store, records);

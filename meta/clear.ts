@@ -61,6 +61,25 @@ async function clear(
   call.log.info('cleared what an earlier ADD left', { container, attachments: records.length });
 }
 
+/**
+ * A runtime may attach one container twice under two CNI_IFNAMEs, and the networks asked for are then made twice too.
+ * @throws ManifoldError 'exists' when an interface of the plan belongs to another call: its record is not to be lost
+ */
+export function refuseTakenNames(store: NodeStore, records: readonly AttachmentRecord[]): void {
+  for (const record of records) {
+    const holder = store.attachments.get(record);
+    if (holder === undefined || callOf(holder).ifname === callOf(record).ifname) continue;
+    const pod = describePod(record.pod, record.containerId);
+    throw new ManifoldError(
+      'exists',
+      `Cannot attach ${pod} to network ${record.network}: the interface name ${record.ifname} is taken by network ${holder.network}`,
+      {
+        hint: `That network was attached by the ADD of ${callOf(holder).ifname}. Ask for another interface name.`,
+      },
+    );
+  }
+}
+
 const isFinished = (records: readonly AttachmentRecord[]): boolean =>
   records.every((record) => record.state === 'added');
 

@@ -21,10 +21,10 @@ export interface DefaultRouteChange {
 const MAIN_TABLE = 254;
 const UNICAST = 1;
 
-export const familyOf = (text: string): Family => (text.includes(':') ? 6 : 4);
+const familyOf = (text: string): Family => (text.includes(':') ? 6 : 4);
 
 /** Both spellings of "everywhere" that CNI results and the kernel use. */
-export const isDefaultDestination = (dst: string): boolean =>
+const isDefaultDestination = (dst: string): boolean =>
   /^(0\.0\.0\.0|::|0::0|0:0:0:0:0:0:0:0)\/0$/.test(dst);
 
 const isDefaultRoute = (route: Route): boolean =>

@@ -14,7 +14,7 @@ export interface Definition {
   readonly resourceName?: string;
 }
 
-export const DEFINITION_KIND = 'NetworkAttachmentDefinition';
+const DEFINITION_KIND = 'NetworkAttachmentDefinition';
 const GROUP = 'k8s.cni.cncf.io/';
 const RESOURCE_ANNOTATION = 'k8s.v1.cni.cncf.io/resourceName';
 

@@ -19,7 +19,7 @@ import { networkSources } from './read-plan.ts';
 export async function del(deps: MetaDeps, call: DelCall<MetaConfig>): Promise<void> {
   const { store, records } = readJournal(deps, call);
   if (store === undefined) await delCached(call);
-  if (store === undefined || records.length === 0) return delUnrecorded(deps, call);
+  if (store === undefined || records.length === 0) return delUnrecorded(deps, call, store);
   const failures = await detachAll(deps, call, store, records, call.netns);
   const [first] = failures;
   if (first === undefined) return;
@@ -78,12 +78,18 @@ async function delCached(call: DelCall<MetaConfig>): Promise<void> {
  * Never added, already deleted, or added by another tool: what the configuration says every pod gets is deleted, as
  * the plugins' own DEL must bear (CNI specification, "DEL").
  */
-async function delUnrecorded(deps: MetaDeps, call: DelCall<MetaConfig>): Promise<void> {
+async function delUnrecorded(
+  deps: MetaDeps,
+  call: DelCall<MetaConfig>,
+  store: NodeStore | undefined,
+): Promise<void> {
   const { containerId, netns, config } = call;
   const { [NETWORKS_ARG]: _, ...args } = call.args;
   const path = searchPath(config.binDir, call.path);
   for (const [position, network] of networksToTry(deps, call).entries()) {
     const ifname = position === 0 ? call.ifname : `net${position}`;
+    // Made by the call for another CNI_IFNAME of this container.
+    if (store?.attachments.get({ containerId, ifname }) !== undefined) continue;
     const place = { containerId, ifname, netns, args, path };
     try {
       await deleteList(

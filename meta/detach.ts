@@ -1,6 +1,5 @@
 // Takes the attachments of one call back, last first (NPWG 7.2: all are tried). From the journal alone: definitions,
 // pod and namespace may be gone. Behind DEL, GC, the undoing of a failed ADD and the clearing of an unfinished one.
-import { describePod } from '../pkg/attach/deps.ts';
 import type { Call } from '../pkg/cni/plugin.ts';
 import { deleteCachedResult } from '../pkg/cni/result-cache.ts';
 import { deleteList } from '../pkg/cni/run-list.ts';
@@ -138,5 +137,3 @@ export function describeFailures(failures: readonly DetachFailure[]): string {
     .map(({ record, error }) => `network ${record.network} (${record.ifname}): ${error.message}`)
     .join('; ');
 }
-
-export const podOfRecord = (record: AttachmentRecord): string => describePod(record.pod, record.containerId);

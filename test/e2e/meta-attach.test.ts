@@ -160,6 +160,26 @@ test('an ADD repeated for the same sandbox is refused and changes nothing', asyn
   await del();
 });
 
+test('one container may be attached twice under two interface names, and neither call touches what the other made', async () => {
+  node.defineRails(2);
+  const first = { ifname: 'eth0', networks: 'rail0@x' };
+  expect(await node.manifoldCall('ADD', 'a', first)).toMatchObject({ code: 0 });
+  const before = node.journal();
+  const clash = await node.manifoldCall('ADD', 'a', { ifname: 'eth1', networks: 'rail1@x' });
+  expect(clash).toMatchObject({
+    code: 1,
+    json: { msg: expect.stringContaining('the interface name x is taken by network default/rail0') },
+  });
+  expect(node.journal()).toEqual(before);
+  expect(await node.manifoldCall('ADD', 'a', { ifname: 'eth1', networks: 'rail1@y' })).toMatchObject({
+    code: 0,
+  });
+  await del('a', { ifname: 'eth0' });
+  expect(node.interfaces('a')).toEqual(['eth1', 'y']);
+  await del('a', { ifname: 'eth1' });
+  expect(node.interfaces('a')).toEqual([]);
+});
+
 describe('DEL works', () => {
   test('a second time, and for a sandbox that was never added', async () => {
     await del();
