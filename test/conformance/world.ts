@@ -47,6 +47,7 @@ export class World implements AsyncDisposable {
   readonly #held = new Map<string, { pod: Pod; options: CallOptions }>();
   #recorder: Recorder | undefined;
   #pods = 0;
+  readonly #running: Promise<Outcome>[] = [];
 
   private constructor(target: Target, directory: string) {
     this.target = target;
@@ -100,7 +101,9 @@ export class World implements AsyncDisposable {
       if (value !== undefined) env[key] = value;
     }
     const stdin = options.stdin ?? JSON.stringify(this.#request(verb, pod, options.conf ?? {}));
-    const outcome = await exec([...this.#enterHost(), this.target.plugin], { env, stdin });
+    const running = exec([...this.#enterHost(), this.target.plugin], { env, stdin });
+    this.#running.push(running);
+    const outcome = await running;
     if (pod !== undefined && outcome.exitCode === 0) {
       const key = `${env.CNI_CONTAINERID} ${env.CNI_IFNAME}`;
       if (verb === 'ADD') this.#held.set(key, { pod, options });
@@ -162,6 +165,8 @@ export class World implements AsyncDisposable {
   }
 
   async close(): Promise<void> {
+    // A row that fails beside calls in parallel leaves them running.
+    await Promise.allSettled(this.#running);
     for (const { pod, options } of this.#held.values()) await this.call('DEL', { ...options, pod });
     for (const name of this.#namespaces) await ip(undefined, 'netns', 'del', name);
     await rm(this.directory, { recursive: true, force: true });
