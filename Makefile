@@ -21,13 +21,17 @@ help: ## these targets
 install:
 	@if cmp -s package-lock.json $(STAMP) && test -x $(NODE); then exit 0; fi
 	echo "Installing the packages of package-lock.json (compiler, linter, test runner, Node 26) into node_modules with npm ci"
-	if ! PATH="$(HOST_PATH)" npm ci --ignore-scripts --no-audit --no-fund --loglevel=error; then
+	if ! PATH="$(HOST_PATH)" npm ci --ignore-scripts --no-audit --no-fund --loglevel=error --fetch-retry-mintimeout=1000 --fetch-retry-maxtimeout=4000; then
 	  echo "Cannot install: 'npm ci' wanted the packages of package-lock.json from $$(npm config get registry) and failed (see above)." >&2
 	  echo "Give this machine a way to that registry or a mirror ('npm config set registry URL'), then run make again." >&2
 	  exit 1
 	fi
 	if ! test -x $(NODE); then
 	  echo "Cannot find $(NODE): npm has no node-linux-$(HOST_ARCH) package for this machine (x64 and arm64 Linux are supported)." >&2
+	  exit 1
+	fi
+	if ! $(NODE) --version > /dev/null; then
+	  echo "Cannot start $(NODE) (see above). It needs libatomic, libstdc++ and libgcc_s: apt-get install libatomic1 libstdc++6, or the like." >&2
 	  exit 1
 	fi
 	cp package-lock.json $(STAMP)
