@@ -23,6 +23,8 @@ interface OurCase {
   readonly type: string;
   readonly kind: Kind;
   readonly conf: JsonObject;
+  /** What the harness cannot see from the configuration: the parent of a delegate. */
+  readonly setup?: string;
 }
 
 const CASES: readonly OurCase[] = [
@@ -32,6 +34,7 @@ const CASES: readonly OurCase[] = [
   {
     type: 'manifold',
     kind: 'meta',
+    setup: 'ip link add cnf-up type veth peer name cnf-w; ip link set cnf-up up; ip link set cnf-w up',
     conf: { delegates: [{ cniVersion: '1.1.0', name: 'default', type: 'macvlan', master: 'cnf-up', ipam }] },
   },
 ];
@@ -54,13 +57,14 @@ describe.each(forms)('our %s', (_, directory) => {
   test.for(CASES)(
     '$type passes every row',
     { timeout: 300_000 },
-    async ({ type, kind, conf }, { expect }) => {
+    async ({ type, kind, conf, setup }, { expect }) => {
       const whole = { cniVersion: '1.1.0', name: 'ours', type, manifold, ...conf };
       const target = await detectTarget({
         plugin: join(directory, type),
         conf: whole,
         cniPath: [directory],
         kind,
+        setup,
       });
       const reports = await runRows(target, ROWS, { allow: {} });
       expect(
