@@ -62,14 +62,17 @@ async function clear(
 }
 
 /**
- * A runtime may attach one container twice under two CNI_IFNAMEs, and the networks asked for are then made twice too.
- * @throws ManifoldError 'exists' when an interface of the plan belongs to another call: its record is not to be lost
+ * Called in the transaction that writes the records. A runtime may attach one container twice under two CNI_IFNAMEs,
+ * and the networks asked for are then made twice too.
+ * @throws ManifoldError 'exists' when an interface of the plan belongs to another call: its record is not to be lost;
+ *   'try-later' when another process wrote records of this call since it was looked for them
  */
 export function refuseTakenNames(store: NodeStore, records: readonly AttachmentRecord[]): void {
   for (const record of records) {
     const holder = store.attachments.get(record);
-    if (holder === undefined || callOf(holder).ifname === callOf(record).ifname) continue;
+    if (holder === undefined) continue;
     const pod = describePod(record.pod, record.containerId);
+    if (callOf(holder).ifname === callOf(record).ifname) throw underWay(pod, holder);
     throw new ManifoldError(
       'exists',
       `Cannot attach ${pod} to network ${record.network}: the interface name ${record.ifname} is taken by network ${holder.network}`,
@@ -92,16 +95,15 @@ function refuseUnderWay(
   store: NodeStore,
   records: readonly AttachmentRecord[],
 ): void {
-  if (!isUnderWay(store, records)) return;
-  const pod = describePod(podOf(call.args), call.containerId);
-  throw new ManifoldError(
-    'try-later',
-    `Cannot attach ${pod}: process ${records[0]?.writer.pid} is attaching it right now`,
-    {
-      hint: 'Retry: the runtime called ADD twice for one sandbox, or a delegate calls manifold again.',
-    },
-  );
+  const [first] = records;
+  if (first === undefined || !isUnderWay(store, records)) return;
+  throw underWay(describePod(podOf(call.args), call.containerId), first);
 }
+
+const underWay = (pod: string, { writer }: AttachmentRecord): ManifoldError =>
+  new ManifoldError('try-later', `Cannot attach ${pod}: process ${writer.pid} is attaching it right now`, {
+    hint: 'Retry: the runtime called ADD twice for one sandbox, or a delegate calls manifold again.',
+  });
 
 /** The namespace of the records, where it is still the same one: a path may lead to another after a reboot. */
 export function namespaceOf(

@@ -24,8 +24,7 @@ const UNICAST = 1;
 const familyOf = (text: string): Family => (text.includes(':') ? 6 : 4);
 
 /** Both spellings of "everywhere" that CNI results and the kernel use. */
-const isDefaultDestination = (dst: string): boolean =>
-  /^(0\.0\.0\.0|::|0::0|0:0:0:0:0:0:0:0)\/0$/.test(dst);
+const isDefaultDestination = (dst: string): boolean => /^(0\.0\.0\.0|::|0::0|0:0:0:0:0:0:0:0)\/0$/.test(dst);
 
 const isDefaultRoute = (route: Route): boolean =>
   isDefaultDestination(route.dst) && route.table === MAIN_TABLE && route.type === UNICAST;

@@ -180,6 +180,30 @@ test('one container may be attached twice under two interface names, and neither
   expect(node.interfaces('a')).toEqual([]);
 });
 
+test('thirty-two pods at once get three networks each, and no address twice', async () => {
+  const networks = node.defineRails(2);
+  const pods = Array.from({ length: 32 }, (_, index) => `n${index}`);
+  for (const pod of pods) node.addPod(pod);
+  const added = await Promise.all(pods.map((pod) => node.manifoldCall('ADD', pod, { networks })));
+  expect(added.filter(({ code }) => code !== 0).map(({ stdout }) => stdout)).toEqual([]);
+  const addresses = pods.flatMap((pod) => node.addresses(pod).map((text) => text.split(' ')[1]));
+  expect(addresses).toHaveLength(96);
+  expect(new Set(addresses).size).toBe(96);
+  const deleted = await Promise.all(pods.map((pod) => node.manifoldCall('DEL', pod)));
+  expect(deleted.filter(({ code }) => code !== 0).map(({ stdout }) => stdout)).toEqual([]);
+});
+
+test('two ADDs of one sandbox at once: one attaches it, the other is refused and takes nothing away', async () => {
+  const networks = node.defineRails(1);
+  const both = await Promise.all([1, 2].map(() => node.manifoldCall('ADD', 'a', { networks })));
+  const refused = both.filter(({ code }) => code !== 0);
+  expect(refused).toHaveLength(1);
+  expect(refused[0]?.json.msg).toMatch(/is attaching it right now|attached already/);
+  expect(node.interfaces('a')).toEqual(['eth0', 'net1']);
+  expect(node.journal()).toMatchObject([{ state: 'added' }, { state: 'added' }]);
+  await del();
+});
+
 describe('DEL works', () => {
   test('a second time, and for a sandbox that was never added', async () => {
     await del();

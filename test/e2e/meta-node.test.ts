@@ -3,6 +3,8 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { linksToReap } from '../../meta/reap.ts';
+import { createKernel } from '../../pkg/kernel/linux-kernel.ts';
 import { expectClean } from '../kit/clean.ts';
 import { MetaNode } from '../kit/meta-node.ts';
 import { DIST_BIN, ip } from '../kit/test-node.ts';
@@ -246,6 +248,21 @@ describe('a foreign delegate', () => {
     expectClean(node);
   });
 
+  test('is attached in the order asked, and detached in reverse', async () => {
+    const calls = foreign('foreign', SUCCEEDS);
+    node.define('default', 'far', { cniVersion: '1.1.0', type: 'foreign' });
+    await add('a', 'far@x, far@y, far@z');
+    await del('a');
+    expect(calls().map(({ command, env }) => `${command} ${env.ifname}`)).toEqual([
+      'ADD x',
+      'ADD y',
+      'ADD z',
+      'DEL z',
+      'DEL y',
+      'DEL x',
+    ]);
+  });
+
   test('as the default network goes on from what plugins before manifold have made', async () => {
     const calls = foreign('foreign', SUCCEEDS);
     const prevResult = { cniVersion: '1.1.0', interfaces: [{ name: 'before', sandbox: '/run/netns/x' }] };
@@ -352,11 +369,46 @@ describe('a store that cannot be written', () => {
   });
 });
 
-test('links of ours are deleted together, and another link under the name is left alone', async () => {
-  await add('a', node.defineRails(3));
-  node.podIp('a', 'link', 'del', 'net2');
-  ip('link', 'add', 'net2', 'netns', `${node.name}-a`, 'type', 'bridge');
-  await del('a');
-  expect(node.interfaces('a')).toEqual(['net2']);
-  expectClean(node);
+describe('links that are deleted together', () => {
+  const toReap = () => {
+    const pod = createKernel().open(node.netnsPath('a'));
+    try {
+      return node
+        .read((store) => linksToReap(store, store.attachments.ofContainer('c-a'), pod))
+        .sort((a, b) => a - b);
+    } finally {
+      pod.close();
+    }
+  };
+  const indexes = () =>
+    node
+      .links('a')
+      .map((link) => link.ifindex)
+      .sort((a, b) => a - b);
+
+  test('are all that our own plugins made in the pod', async () => {
+    await add('a', node.defineRails(3));
+    expect(toReap()).toEqual(indexes());
+    await del('a');
+    expectClean(node);
+  });
+
+  test('are none that the pod has renamed, that another made under the name, or that later plugins of a list may want', async () => {
+    node.define('default', 'chain', {
+      cniVersion: '1.0.0',
+      plugins: [node.macvlan({ range: '10.8.0.0/24' }), { type: 'foreign' }],
+    });
+    foreign('foreign', SUCCEEDS);
+    await add('a', `${node.defineRails(2)}, chain`);
+    const [eth0, net1] = indexes();
+    node.podIp('a', 'link', 'set', 'net1', 'down');
+    node.podIp('a', 'link', 'set', 'net1', 'name', 'mine');
+    node.podIp('a', 'link', 'del', 'net2');
+    ip('link', 'add', 'net2', 'netns', `${node.name}-a`, 'type', 'bridge');
+    expect(toReap()).toEqual([eth0]);
+    expect(node.links('a').find((link) => link.ifname === 'mine')?.ifindex).toBe(net1);
+    await del('a');
+    expect(node.interfaces('a')).toEqual(['net2']);
+    expectClean(node);
+  });
 });
