@@ -1,73 +1,22 @@
-import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { JsonObject } from '../pkg/cni/plugin.ts';
 import { formatAddress, parseAddress } from '../pkg/ip/address.ts';
-import type { AddressRange } from '../pkg/ip/range.ts';
-import { checkState } from '../pkg/state/check-state.ts';
-import type { LeaseRecord, NodeStore, Writer } from '../pkg/state/node-store.ts';
-import { openNodeStore } from '../pkg/state/open-node-store.ts';
-import { claimForPod, claimRequestOf, releaseClaims } from './claims.ts';
-import { parseIpamConfig } from './config.ts';
-import type { ClaimRequest, LeaseStore } from './lease-store.ts';
-import { lowestFree, nodeLeaseStore } from './node-lease-store.ts';
+import type { NodeStore } from '../pkg/state/node-store.ts';
+import { type Asking, claimRequest, LeaseWorld } from '../test/kit/lease-world.ts';
+import type { LeaseStore } from './lease-store.ts';
 
-let directory: string;
+let world: LeaseWorld;
 let node: NodeStore;
 let store: LeaseStore;
-let clock: number;
-let deadWriter: Writer;
-
 beforeEach(() => {
-  directory = mkdtempSync(join(tmpdir(), 'manifold-ipam-'));
-  node = openNodeStore(directory);
-  clock = 1000;
-  // No namespace of these tests is there; those that are need root and stand in test/faults.
-  store = nodeLeaseStore(node, { kernel: { openIfThere: () => undefined }, now: () => clock++ });
-  deadWriter = { ...node.writer, pid: spawnSync('true').pid ?? 1 };
+  world = new LeaseWorld();
+  ({ node, store } = world);
 });
-afterEach(() => {
-  expect(checkState(node).broken).toEqual([]);
-  node.close();
-  rmSync(directory, { recursive: true });
-});
+afterEach(() => expect(world.close()).toEqual([]));
 
-interface Asking {
-  readonly container?: string;
-  readonly uid?: string;
-  readonly ifname?: string;
-  readonly namespace?: string;
-  readonly network?: string;
-  readonly ip?: string;
-  readonly more?: JsonObject;
-}
-
-function request(ipam: JsonObject, asking: Asking = {}): ClaimRequest {
-  const { container = 'c1', uid, ifname = 'net1', namespace = 'ns', network = 'rail0', ip, more } = asking;
-  const config = parseIpamConfig({ name: network, ipam, ...more });
-  return claimRequestOf(config, {
-    network,
-    containerId: container,
-    ifname,
-    netns: `/run/netns/${container}`,
-    args: {
-      K8S_POD_NAMESPACE: namespace,
-      K8S_POD_NAME: uid ?? container,
-      ...(uid && { K8S_POD_UID: uid }),
-      ...(ip && { IP: ip }),
-    },
-  });
-}
-
-async function give(ipam: JsonObject, asking: Asking = {}): Promise<string[]> {
-  const [grants = []] = await store.claim([request(ipam, asking)], 'held');
-  return grants.map(({ address }) => formatAddress(address));
-}
-
-const free = (container: string, ifname = 'net1') => store.release({ containerId: container, ifname });
+const request = claimRequest;
+const give = (ipam: JsonObject, asking?: Asking) => world.give(ipam, asking);
+const free = (container: string, ifname?: string) => world.free(container, ifname);
 const small = { range: '10.0.0.0/29', gateway: '10.0.0.1' }; // 2 to 6
 
 describe('drawing', () => {
@@ -191,81 +140,6 @@ describe('rest', () => {
   });
 });
 
-describe('requested addresses', () => {
-  const wide = {
-    range: '10.0.0.0/24',
-    range_start: '10.0.0.100',
-    gateway: '10.0.0.1',
-    exclude: ['10.0.0.9'],
-  };
-
-  test('a free one is given, also below range_start, and reserved', async () => {
-    expect(await give(wide, { container: 'a', ip: '10.0.0.5/24' })).toEqual(['10.0.0.5']);
-    await expect(give(wide, { container: 'b', ip: '10.0.0.5' })).rejects.toMatchObject({
-      code: 'address-held',
-      message:
-        'Cannot give 10.0.0.5 to pod ns/b on network rail0: pod ns/a holds it as net1 on network rail0 since 1970-01-01T00:00:01.000Z (container a)',
-    });
-  });
-
-  test('its holder may ask for it again', async () => {
-    await give(wide, { uid: 'u1', container: 'a', ip: '10.0.0.5' });
-    expect(await give(wide, { uid: 'u1', container: 'b', ip: '10.0.0.5' })).toEqual(['10.0.0.5']);
-  });
-
-  test('another interface of the same pod is another holder', async () => {
-    await give(wide, { uid: 'u1', ip: '10.0.0.5' });
-    await expect(give(wide, { uid: 'u1', ifname: 'net2', ip: '10.0.0.5' })).rejects.toThrow(
-      'holds it as net1',
-    );
-  });
-
-  test('a resting one is given', async () => {
-    await give(wide, { container: 'a', ip: '10.0.0.5' });
-    await free('a');
-    expect(await give(wide, { container: 'b', ip: '10.0.0.5' })).toEqual(['10.0.0.5']);
-  });
-
-  test.each([
-    ['10.0.0.1', 'it is the gateway'],
-    ['10.0.0.9', 'it is excluded'],
-    ['10.0.0.0', 'it is the network or broadcast address'],
-    ['10.0.0.255', 'it is the network or broadcast address'],
-    ['10.0.1.5', 'it lies in no range of the network'],
-    ['fd00::5', 'it lies in no range of the network'],
-  ])('%s is refused, since %s', async (ip, why) => {
-    await expect(give(wide, { ip })).rejects.toMatchObject({
-      code: 'bad-config',
-      message: `Cannot give requested address ${ip} to pod ns/c1 on network rail0: ${why}`,
-    });
-    expect(node.leases.all()).toEqual([]);
-  });
-
-  test('one takes the place of the address that its range would have drawn; the other ranges draw', async () => {
-    const dual = { ipRanges: [{ range: '10.0.0.0/24' }, { range: 'fd00::/64' }] };
-    expect(await give(dual, { ip: 'fd00::77' })).toEqual(['10.0.0.1', 'fd00::77']);
-    expect(await give(dual, { container: 'b', ip: 'fd00::78,10.0.0.9' })).toEqual(['10.0.0.9', 'fd00::78']);
-  });
-
-  test('a requested address is not drawn for another range of the same request before its turn', async () => {
-    const overlapping = { ipRanges: [{ range: '10.0.0.0/16' }, { range: '10.0.0.0/24' }] };
-    const more = { runtimeConfig: { ips: ['10.0.0.1', '10.0.0.2'] } };
-    expect(await give(overlapping, { more })).toEqual(['10.0.0.1', '10.0.0.2']);
-    expect(await give(overlapping, { container: 'b', ip: '10.0.0.3' })).toEqual(['10.0.0.3', '10.0.0.4']);
-  });
-
-  test('runtimeConfig and args.cni take the place of CNI_ARGS', async () => {
-    const more = { args: { cni: { ips: ['10.0.0.5'] } } };
-    expect(await give(wide, { ip: '10.0.0.6', more })).toEqual(['10.0.0.5']);
-  });
-
-  test('CNI_ARGS that hold no address are refused', () => {
-    expect(() => request(wide, { ip: '10.0.0.5,x' })).toThrow(
-      'Cannot use CNI_ARGS: IP is no IP address ("x")',
-    );
-  });
-});
-
 describe('a range that is exhausted', () => {
   test('says how much is held and by whom', async () => {
     for (let i = 0; i < 5; i++)
@@ -293,46 +167,6 @@ describe('a range that is exhausted', () => {
   });
 });
 
-describe('claims', () => {
-  test('all attachments of a pod are claimed at once, and their ADDs find their own', async () => {
-    const requests = [
-      request(small, { uid: 'u1', ifname: 'net1' }),
-      request({ range: 'fd00::/64' }, { uid: 'u1', ifname: 'net2', network: 'rail1' }),
-    ];
-    const grants = await claimForPod(store, requests);
-    expect(grants.map((one) => one.map(({ address }) => formatAddress(address)))).toEqual([
-      ['10.0.0.2'],
-      ['fd00::1'],
-    ]);
-    expect(node.leases.all().map((lease) => lease.state)).toEqual(['claimed', 'claimed']);
-    expect(await give(small, { uid: 'u1' })).toEqual(['10.0.0.2']);
-    await store.markHeld({ containerId: 'c1', ifname: 'net2' });
-    expect(node.leases.all().map((lease) => lease.state)).toEqual(['held', 'held']);
-    await releaseClaims(store, requests);
-    expect(node.leases.all().map((lease) => lease.state)).toEqual(['resting', 'resting']);
-  });
-
-  test('when one attachment finds no address, none is claimed', async () => {
-    await give({ range: 'fd00::/128' }, { container: 'other' });
-    const requests = [request(small), request({ range: 'fd00::/128' }, { ifname: 'net2' })];
-    await expect(claimForPod(store, requests)).rejects.toMatchObject({ code: 'no-address' });
-    expect(node.leases.ofContainer('c1')).toEqual([]);
-  });
-
-  test('a claim whose process died and whose namespace is gone is given to another, as the last resort', async () => {
-    for (let i = 0; i < 5; i++) await give(small, { container: `c${i}` });
-    const [lease] = node.leases.ofContainer('c2');
-    const died = { ...lease, state: 'claimed', writer: deadWriter } as LeaseRecord;
-    node.leases.put({ ...died, writer: node.writer });
-    await expect(give(small, { container: 'late' })).rejects.toThrow('is free'); // its process lives
-    node.leases.put({ ...died, state: 'held' });
-    await expect(give(small, { container: 'late' })).rejects.toThrow('is free'); // its ADD was done
-    node.leases.put(died);
-    await store.ensureServing('rail0', request(small).sets);
-    expect(await give(small, { container: 'late' })).toEqual([died.address]);
-  });
-});
-
 test('GC lets the leases of a network rest that nobody names, and no others', async () => {
   for (const container of ['a', 'b']) await give(small, { container });
   await give(small, { container: 'a', ifname: 'net2' });
@@ -341,97 +175,6 @@ test('GC lets the leases of a network rest that nobody names, and no others', as
   expect(
     node.leases.all().map(({ containerId, ifname, state }) => `${containerId} ${ifname} ${state}`),
   ).toEqual(['a net1 held', 'b net1 resting', 'a net2 resting', 'c net1 held']);
-});
-
-test('the lowest free address is what a walk through the range would find', () => {
-  const range: AddressRange = { family: 4, first: 10n, last: 40n };
-  const taken = fc.uniqueArray(fc.bigInt(0n, 50n));
-  fc.assert(
-    fc.property(taken, fc.bigInt(10n, 40n), (values, dense) => {
-      const set = new Set(values);
-      for (let value = 10n; value < dense; value++) set.add(value);
-      let walked: bigint | undefined;
-      for (let value = range.first; value <= range.last && walked === undefined; value++)
-        if (!set.has(value)) walked = value;
-      const count = ({ first, last }: AddressRange) =>
-        BigInt([...set].filter((v) => v >= first && v <= last).length);
-      expect(lowestFree(range, count)).toBe(walked);
-    }),
-  );
-});
-
-test('whatever comes and goes: no address twice, none that may not be given, and none refused while one is free', async () => {
-  // Two networks whose ranges overlap, one with a hole, one dual stack.
-  const networks: Record<string, JsonObject> = {
-    one: { range: '10.0.0.0/28', gateway: '10.0.0.1', exclude: ['10.0.0.4/31'] },
-    two: {
-      ipRanges: [{ range: '10.0.0.6-10.0.0.20/27' }, { range: 'fd00::/125' }],
-      gateway: ['10.0.0.9', 'fd00::1'],
-    },
-  };
-  const mayGive: Record<string, (text: string) => boolean> = {
-    one: (text) => text.startsWith('10.') && ![0, 1, 4, 5, 15].includes(last(text)) && last(text) < 16,
-    two: (text) =>
-      text.startsWith('10.')
-        ? last(text) >= 6 && last(text) <= 20 && last(text) !== 9
-        : ['2', '3', '4', '5', '6', '7'].includes(text.slice(6)),
-  };
-  const last = (text: string) => Number(text.split('.').at(-1));
-  const step = fc.record({
-    add: fc.boolean(),
-    network: fc.constantFrom('one', 'two'),
-    pod: fc.integer({ min: 0, max: 15 }),
-    sandbox: fc.constantFrom('a', 'b'),
-  });
-  await fc.assert(
-    fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
-      for (const { domain, address } of node.leases.all()) node.leases.remove(domain, address);
-      /** Who holds what: pod and network, its sandbox, its addresses. */
-      const model = new Map<string, { sandbox: string; addresses: string[] }>();
-      for (const { add, network, pod, sandbox } of steps) {
-        const key = `${network} ${pod}`;
-        const container = `${pod}-${sandbox}`;
-        const ifname = `${network}0`;
-        const before = model.get(key);
-        if (!add) {
-          await free(container, ifname);
-          if (before?.sandbox === sandbox) model.delete(key);
-          continue;
-        }
-        const others = new Set(
-          [...model].flatMap(([other, { addresses }]) => (other === key ? [] : addresses)),
-        );
-        const ipam = networks[network] ?? {};
-        try {
-          const addresses = await give(ipam, { network, uid: `u${pod}`, container, ifname });
-          for (const address of addresses) {
-            expect(others.has(address)).toBe(false);
-            expect(mayGive[network]?.(address)).toBe(true);
-          }
-          if (before !== undefined) expect(addresses).toEqual(before.addresses);
-          model.set(key, { sandbox, addresses });
-        } catch (error) {
-          expect(error).toMatchObject({ code: 'no-address' });
-          expect(before).toBeUndefined();
-          const full = request(ipam, { network }).sets.some((pools) =>
-            pools.every((pool) =>
-              pool.usable.every((range) => {
-                for (let value = range.first; value <= range.last; value++)
-                  if (!others.has(formatAddress({ family: range.family, value }))) return false;
-                return true;
-              }),
-            ),
-          );
-          expect(full).toBe(true);
-        }
-      }
-      const held = node.leases.all().filter((lease) => lease.state !== 'resting');
-      expect(held.map((lease) => lease.address).sort()).toEqual(
-        [...model.values()].flatMap((m) => m.addresses).sort(),
-      );
-    }),
-    { numRuns: 40 },
-  );
 });
 
 test('among 10,000 leases and 3000 exclusions in a /16 and in a /64 the lowest free address is found', async () => {

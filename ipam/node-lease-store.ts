@@ -121,6 +121,8 @@ function viewOf(store: NodeStore, { kernel }: NodeLeaseDeps, own: () => readonly
     resting: (domain, range) => leases.resting(domain, range),
     isAbandoned(lease) {
       if (lease.state !== 'claimed' || store.isAlive(lease.writer)) return false;
+      // No namespace outlives the kernel that it was in; a new one may have its path.
+      if (lease.writer.bootId !== store.writer.bootId) return true;
       const namespace = kernel.openIfThere(lease.netns);
       if (namespace === undefined) return true;
       try {

@@ -1,7 +1,6 @@
 import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { parseAddress } from '../ip/address.ts';
 import { checkState } from './check-state.ts';
@@ -192,69 +191,6 @@ describe('leases', () => {
     }
     expect(store.leases.count('', range)).toBe(3);
   });
-});
-
-test('any sequence of operations leaves what a plain list of records would', () => {
-  const at = fc.record({
-    domain: fc.constantFrom('', 'blue'),
-    address: fc.constantFrom('10.0.0.1', '10.0.0.2', '10.0.1.0', '::1', 'fd00::2'),
-  });
-  const change = fc.record({
-    owner: fc.constantFrom('u1', 'u2'),
-    containerId: fc.constantFrom('c1', 'c2'),
-    ifname: fc.constantFrom('net1', 'net2'),
-    state: fc.constantFrom('held', 'claimed', 'resting'),
-  });
-  const step = fc.oneof(
-    fc.record({ do: fc.constant('put'), at, change }),
-    fc.record({ do: fc.constant('remove'), at, change }),
-    fc.record({ do: fc.constant('fail'), at, change }),
-  );
-  fc.assert(
-    fc.property(fc.array(step, { maxLength: 30 }), (steps) => {
-      for (const { domain, address } of store.leases.all()) store.leases.remove(domain, address);
-      const model = new Map<string, LeaseRecord>();
-      for (const { do: what, at, change } of steps) {
-        const record = lease({
-          ...at,
-          ...change,
-          state: change.state as LeaseRecord['state'],
-          ...(change.state === 'resting' && { released: 5 }),
-        });
-        const key = `${at.domain} ${at.address}`;
-        if (what === 'put') {
-          store.leases.put(record);
-          model.set(key, record);
-        } else if (what === 'remove') {
-          store.leases.remove(at.domain, at.address);
-          model.delete(key);
-        } else
-          expect(() =>
-            store.transaction(() => {
-              store.leases.put(record);
-              throw new Error('no');
-            }),
-          ).toThrow();
-      }
-      const sorted = (records: Iterable<LeaseRecord>) =>
-        [...records].sort((a, b) => (a.domain + a.address < b.domain + b.address ? -1 : 1));
-      const records = [...model.values()];
-      expect(sorted(store.leases.all())).toEqual(sorted(records));
-      expect(sorted(store.leases.ofOwner('u1', 'net1'))).toEqual(
-        sorted(records.filter((r) => r.owner === 'u1' && r.ifname === 'net1')),
-      );
-      expect(sorted(store.leases.ofContainer('c2'))).toEqual(
-        sorted(records.filter((r) => r.containerId === 'c2')),
-      );
-      expect(store.leases.inRange('', '10.0.0.0', '10.0.0.255').map((r) => r.address)).toEqual(
-        records
-          .filter((r) => r.domain === '' && r.address.startsWith('10.0.0.'))
-          .map((r) => r.address)
-          .sort(),
-      );
-    }),
-    { numRuns: 60 },
-  );
 });
 
 test('the log is folded into the file before it grows long, although nobody closes', () => {
