@@ -2,7 +2,7 @@
 
 export const PT = { load: 1, dynamic: 2, interp: 3, note: 4, phdr: 6 } as const;
 export const PF = { execute: 1, write: 2, read: 4 } as const;
-const HEADER = { entry: 24, phoff: 32, phnum: 56 } as const;
+const HEADER = { entry: 24, phoff: 32, shoff: 40, phnum: 56, shnum: 60, shstrndx: 62 } as const;
 const PHDR_SIZE = 56;
 const DT = {
   null: 0,
@@ -61,10 +61,14 @@ export function encodeProgramHeaders(headers: readonly ProgramHeader[]): Buffer 
 export const readHeadersOffset = (file: Buffer) => number(file, HEADER.phoff);
 export const readEntry = (file: Buffer) => number(file, HEADER.entry);
 
+/** The sections are forgotten: they would describe the file as it was. */
 export function writeHeader(file: Buffer, header: { entry: number; phoff: number; phnum: number }): void {
   file.writeBigUInt64LE(BigInt(header.entry), HEADER.entry);
   file.writeBigUInt64LE(BigInt(header.phoff), HEADER.phoff);
   file.writeUInt16LE(header.phnum, HEADER.phnum);
+  file.writeBigUInt64LE(0n, HEADER.shoff);
+  file.writeUInt16LE(0, HEADER.shnum);
+  file.writeUInt16LE(0, HEADER.shstrndx);
 }
 
 /** Where in the file the byte at this address is. */

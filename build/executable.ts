@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { CLI, PROGRAMS } from './bundle.ts';
 import { carryLibraries } from './loader.ts';
 import { START_CODE } from './start-code.ts';
+import { stripUnmapped } from './strip.ts';
 import type { Target } from './target.ts';
 
 /** Passed to Node and V8 at every start. docs/decisions/start-of-the-executable.md says what each is worth. */
@@ -52,7 +53,7 @@ export function buildExecutable(target: Target, { bundle, cli, output }: Executa
   rmSync(config);
   rmSync(main);
   const whole = carryLibraries({
-    executable: readFileSync(output),
+    executable: stripUnmapped(readFileSync(output), target.page),
     start: Buffer.from(START_CODE[target.arch], 'base64'),
     page: target.page,
     loader: readFileSync(target.loader),

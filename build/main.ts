@@ -28,7 +28,7 @@ async function bundle(): Promise<string> {
 function executables(all: string, wanted: string): void {
   const folder = wanted === arch ? 'bin' : `bin-${wanted}`;
   const cli = join(dist, 'js', `${CLI}.cjs`);
-  const makers = ['elf', 'executable', 'loader', 'main', 'start-code', 'target'].map(
+  const makers = ['elf', 'executable', 'loader', 'main', 'start-code', 'strip', 'target'].map(
     (name) => new URL(`${name}.ts`, import.meta.url),
   );
   const hash = createHash('sha256');

@@ -115,6 +115,7 @@ test('it can be replaced while it runs, and the call that runs is answered', asy
   expect(JSON.parse(Buffer.concat(chunks).toString()).msg).toContain('no-such-link-here');
 });
 
+// Emulation needs its time: 20 seconds on a quiet machine.
 test('the executables for arm64 run in an empty root directory', () => {
   const build = ['build/main.ts', '--arch', 'arm64'];
   execFileSync(execPath, build, { cwd: ROOT, stdio: ['ignore', 'ignore', 'inherit'] });
@@ -126,4 +127,4 @@ test('the executables for arm64 run in an empty root directory', () => {
   const { status, stdout } = runInEmptyRoot(...(arch === 'arm64' ? ['/macvlan'] : ['/qemu', '/macvlan']));
   expect(status).toBe(0);
   expect(versionsIn(stdout)).toContain('1.1.0');
-});
+}, 300_000);
