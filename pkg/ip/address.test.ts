@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import { IPv6 } from 'ip-num';
 import { expect, test } from 'vitest';
 import {
   type Address,
@@ -99,6 +100,28 @@ test('any text is an address or none, and never an exception', () => {
       if (found !== undefined) expect(readAddress(formatAddress(found))).toEqual(found);
     }),
     { numRuns: 1000 },
+  );
+});
+
+test('IPv6 text is read as ip-num reads it', () => {
+  const byIpNum = (text: string) => {
+    try {
+      return IPv6.fromString(text).value;
+    } catch {
+      return undefined; // it throws strings and errors
+    }
+  };
+  const group = fc.constantFrom('0', '1', 'ab', 'FFFF', '00a', '', '12345', 'g', '1.2.3.4', '01.2.3.4');
+  const near = fc
+    .tuple(fc.array(group, { maxLength: 9 }), fc.constantFrom(':', '::'), fc.array(group, { maxLength: 9 }))
+    .map(([head, gap, rest]) => head.join(':') + gap + rest.join(':'))
+    .filter((text) => text.length <= 45);
+  const spelt = v6.map(({ value }) => (value.toString(16).padStart(32, '0').match(/.{4}/g) ?? []).join(':'));
+  fc.assert(
+    fc.property(fc.oneof(near, spelt), (text) => {
+      expect(readAddress(text)?.value).toBe(byIpNum(text));
+    }),
+    { numRuns: 3000 },
   );
 });
 
