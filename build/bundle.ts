@@ -1,7 +1,7 @@
 // The esbuild bundles: one file each, no node_modules, and every built-in module looked up when it is first used.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type BuildOptions, build, type Metafile } from 'esbuild';
+import { type BuildOptions, build, type Metafile, type Plugin } from 'esbuild';
 
 /** What a runtime can exec, and the file that it starts with. */
 export const PROGRAMS = ['manifold', 'macvlan', 'host-device', 'manifold-ipam'] as const;
@@ -53,6 +53,17 @@ export async function bundleProgram(entry: string, outfile: string, snapshot: bo
   return metafile;
 }
 
+/** The command line takes the errors' class from the program that loads it (meta/bin/load-cli.ts): one class for both. */
+const SHARED_ERRORS: Plugin = {
+  name: 'shared-errors',
+  setup: ({ onLoad }) => {
+    onLoad({ filter: /\/pkg\/errors\/manifold-error\.ts$/ }, () => ({
+      contents: 'export const { isManifoldError, ManifoldError } = shared;',
+      loader: 'js',
+    }));
+  },
+};
+
 /** Bundles the command line for people, which is loaded whole when somebody types a command. */
 async function bundleCli(entry: string, outfile: string): Promise<Metafile> {
   const { metafile } = await build({
@@ -61,6 +72,7 @@ async function bundleCli(entry: string, outfile: string): Promise<Metafile> {
     entryPoints: [entry],
     outfile,
     banner: { js: 'var require = (id) => process.getBuiltinModule(id);' },
+    plugins: [SHARED_ERRORS],
     define: defines(false),
   });
   return metafile;

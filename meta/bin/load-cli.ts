@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { argv } from 'node:process';
 import { getAsset, isSea } from 'node:sea';
 import { compileFunction } from 'node:vm';
+import { isManifoldError, ManifoldError } from '../../pkg/errors/manifold-error.ts';
 import type * as Cli from '../cli/main.ts';
 
 /** Set by the build; missing where the source runs as it is. */
@@ -17,6 +18,8 @@ export async function loadCli(): Promise<typeof Cli> {
     ? getAsset(FILE, 'utf8')
     : readFileSync(join(dirname(realpathSync(argv[1] ?? '')), FILE), 'utf8');
   const loaded = { exports: {} };
-  compileFunction(code, ['module', 'exports'], { filename: FILE })(loaded, loaded.exports);
+  // The file is bundled apart; of the errors' class there must be one, or `instanceof` would not hold.
+  const shared = { isManifoldError, ManifoldError };
+  compileFunction(code, ['module', 'exports', 'shared'], { filename: FILE })(loaded, loaded.exports, shared);
   return loaded.exports as typeof Cli;
 }

@@ -83,3 +83,13 @@ test('the command line is found beside the script and inside the executable', ()
   expect([script.stdout, executable.stdout].join('')).toContain(version);
   expect(executable.stdout).toBe(script.stdout);
 });
+
+test('an error of the program is known to the command line, though it is a file of its own', () => {
+  const command = ['check-state', '--state-dir', join(ROOT, 'package.json')];
+  const script = spawnSync(execPath, [join(ROOT, 'dist/js/manifold.cjs'), ...command], { encoding: 'utf8' });
+  const executable = spawnSync(join(ROOT, 'dist/bin/manifold'), command, { encoding: 'utf8', env: {} });
+  for (const { status, stderr } of [script, executable]) {
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/^Cannot open .*package\.json.*\n.+\n$/);
+  }
+});
