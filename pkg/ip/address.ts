@@ -32,7 +32,7 @@ function readDotted(text: string): bigint | undefined {
   }
 }
 
-/** Not ip-num's IPv6.fromString: the pattern that it checks with costs 8 ms of CPU to compile, in every process. */
+/** Not ip-num's IPv6.fromString: compiling the pattern that it checks with costs 5 ms of CPU in every process. */
 function readColons(text: string): bigint | undefined {
   const lastGroup = text.lastIndexOf(':') + 1;
   if (text.includes('.', lastGroup)) {
