@@ -1,4 +1,5 @@
-// Telling the neighbours who has an address now: frames sent on an AF_PACKET socket inside the namespace.
+// Telling the neighbours who has an address now. The kernel does it for a virtual link; for hardware, frames are sent
+// on an AF_PACKET socket inside the namespace, whose close waits for the kernel's RCU (docs/notes/packet-socket.md).
 import { advertisementFrame, arpFrame } from './announce-frames.ts';
 import { sleep } from './dad.ts';
 import { AF_INET, parseMac, parsePrefix } from './inet.ts';
@@ -17,21 +18,37 @@ export interface Announcement {
   readonly index: number;
   readonly addresses: readonly Cidr[];
   readonly readLink: () => Link | undefined;
+  /** Has the kernel announce every address of the link, once; undefined where one of `addresses` is not on it. */
+  readonly notifyPeers: ((mac: string) => void) | undefined;
   /** Runs work in the link's namespace. */
   readonly inside: <T>(work: () => T) => T;
 }
 
 /** @returns what failed, one sentence each; empty when all frames were sent */
 export function announce(announcement: Announcement, { times, carrierMs }: AnnounceOptions): string[] {
-  const { index, addresses, readLink, inside } = announcement;
+  const { index, addresses, readLink, notifyPeers } = announcement;
   if (addresses.length === 0 || times < 1) return [];
   const link = waitForCarrier(readLink, carrierMs);
   if (link === undefined) return [`Cannot announce on link ${index}: it is gone`];
   if (!link.running) return [`Cannot announce on ${link.name}: no carrier after ${carrierMs} ms`];
   const mac = link.mac === undefined ? undefined : parseMac(link.mac);
-  if (mac?.length !== ETHERNET_ADDRESS_BYTES || !link.arp) {
+  if (link.mac === undefined || mac?.length !== ETHERNET_ADDRESS_BYTES || !link.arp) {
     return [`Cannot announce on ${link.name}: it is no Ethernet link that resolves addresses`];
   }
+  // Setting the MAC of hardware, even to what it is, leaves a mark (addr_assign_type).
+  if (link.kind !== undefined && notifyPeers !== undefined) {
+    for (let round = 1; round <= times; round += 1) notifyPeers(link.mac);
+    return [];
+  }
+  return sendFrames(announcement, link, mac, times);
+}
+
+function sendFrames(
+  { index, addresses, inside }: Announcement,
+  link: Link,
+  mac: Buffer,
+  times: number,
+): string[] {
   const frames = addresses.map((cidr) => {
     const { family, bytes } = parsePrefix(cidr);
     return { cidr, frame: family === AF_INET ? arpFrame(mac, bytes) : advertisementFrame(mac, bytes) };

@@ -131,13 +131,33 @@ export class LinuxNamespace implements Namespace {
 
   announce(index: number, addresses: readonly Cidr[], options: AnnounceOptions): string[] {
     const readLink = () => this.link({ index });
+    const inside = <T>(work: () => T) => this.#inside(work);
     try {
-      return announce({ index, addresses, readLink, inside: (work) => this.#inside(work) }, options);
+      const notifyPeers = this.#kernelAnnounces(index, addresses)
+        ? (mac: string) => this.setLink(index, { mac })
+        : undefined;
+      return announce({ index, addresses, readLink, notifyPeers, inside }, options);
     } catch (error) {
       // An address that works must not be lost for want of an announcement.
       if (isManifoldError(error)) return [error.message];
       throw error;
     }
+  }
+
+  /**
+   * With arp_notify and ndisc_notify the kernel announces each address of a link whose MAC is set, to the same value
+   * too (inetdev_event, ndisc_netdev_event). A tentative one is announced when it is found to be unique.
+   */
+  #kernelAnnounces(index: number, addresses: readonly Cidr[]): boolean {
+    const name = this.link({ index })?.name;
+    if (name === undefined) return false;
+    const there = new Set(this.addresses(index).map(({ cidr }) => cidr));
+    if (!addresses.every((cidr) => there.has(cidr))) return false;
+    const families = new Set(addresses.map((cidr) => (cidr.includes(':') ? 6 : 4)));
+    return [...families].every((family) => {
+      const path = family === 4 ? `net/ipv4/conf/${name}/arp_notify` : `net/ipv6/conf/${name}/ndisc_notify`;
+      return this.readSysctl(path) === '1';
+    });
   }
 
   close(): void {

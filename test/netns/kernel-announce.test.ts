@@ -98,6 +98,20 @@ test('they go out as often as was asked', () => {
   expect(capture(() => podSide.announce(eth, [], ONCE))).toEqual([]);
 });
 
+test('where the link has the addresses and the notify sysctls are on, the kernel sends the same frames', () => {
+  podSide.writeSysctl('net/ipv4/conf/eth0/arp_notify', '1');
+  podSide.writeSysctl('net/ipv6/conf/eth0/ndisc_notify', '1');
+  podSide.addAddress(eth, { cidr: '10.1.2.3/24' });
+  podSide.addAddress(eth, { cidr: '2001:db8::3/64', nodad: true });
+  const addresses = ['10.1.2.3/24', '2001:db8::3/64'];
+  const frames = capture(() => {
+    expect(podSide.announce(eth, addresses, { times: 3, carrierMs: 0 })).toEqual([]);
+  });
+  expect(frames.filter((frame) => frame === arp('10.1.2.3'))).toHaveLength(3);
+  expect(frames.filter((frame) => frame === na('2001:db8::3'))).toHaveLength(3);
+  expect(podSide.link({ index: eth })?.mac).toBe(MAC);
+});
+
 test.each([
   ['10.1.2.1/24', '10.1.2.3'],
   ['2001:db8::1/64', '2001:db8::3'],
