@@ -5,7 +5,7 @@ import { argv } from 'node:process';
 import { parseArgs } from 'node:util';
 import { debianPlugins, goPlugins } from '../kit/reference-plugins.ts';
 import { measureMemories } from './memories.ts';
-import { loadTable, machine, memoryTable, sizeTable, timeTable } from './report.ts';
+import { builtinsText, loadTable, machine, memoryTable, sizeTable, timeTable } from './report.ts';
 import { measureTimes } from './timings.ts';
 import { makeWorld } from './world.ts';
 
@@ -26,6 +26,7 @@ const sections = [
   memoryTable(measureMemories(world, plugins)),
   sizeTable(plugins),
   loadTable(),
+  builtinsText(world),
 ];
 const report = sections.join('\n\n');
 console.log(report);

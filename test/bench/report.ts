@@ -6,10 +6,11 @@ import { version } from 'node:process';
 import { zstdCompressSync } from 'node:zlib';
 import { PROGRAMS } from '../../build/bundle.ts';
 import { bytesByPackage, readInputs } from '../kit/bundle-inputs.ts';
+import { listBuiltins } from './builtins.ts';
 import type { Cost } from './child.ts';
 import type { MemoryRow } from './memories.ts';
 import { BASE, type Timing } from './timings.ts';
-import { DIST } from './world.ts';
+import { DIST, script, type World } from './world.ts';
 
 const table = (head: readonly string[], rows: readonly (readonly string[])[]) =>
   [head, head.map((_, index) => (index === 0 ? '---' : '---:')), ...rows]
@@ -101,4 +102,14 @@ export function machine(rounds: number): string {
   const cpu = cpus();
   const date = new Date().toISOString().slice(0, 10);
   return `${date}, Linux ${release()} ${arch()}, ${cpu.length} cores (${cpu[0]?.model.trim()}), ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${version}; medians of ${rounds} interleaved rounds.`;
+}
+
+/** One line for each verb: what Node itself has to load for a macvlan with our IPAM. */
+export function builtinsText(world: World): string {
+  return ['ADD', 'DEL']
+    .map((verb) => {
+      const { names, internal } = listBuiltins(world.macvlan(script, verb, 'manifold-ipam'));
+      return `Built-in modules that a macvlan ${verb} loads: ${names.join(', ')}, and ${internal} internal ones.`;
+    })
+    .join('\n\n');
 }
