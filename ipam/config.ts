@@ -1,6 +1,7 @@
 // From the keys of a network configuration to what is to be given: one address from each set of ranges.
 import * as v from 'valibot';
 import { configError, problemsOf } from '../pkg/cni/config-error.ts';
+import { manifoldOptions } from '../pkg/cni/manifold-options.ts';
 import type { JsonObject } from '../pkg/cni/plugin.ts';
 import type { CniDns, CniRoute } from '../pkg/cni/result.ts';
 import { type Address, canonicalAddress, parseAddress, readAddress } from '../pkg/ip/address.ts';
@@ -49,6 +50,15 @@ export const ipamConfig: v.GenericSchema<unknown, IpamConfig> = v.pipe(
       });
     return problems.length === 0 ? config : NEVER;
   }),
+);
+
+/** What DEL needs when the ranges cannot be read any more: where the leases are. */
+export const ipamDelConfig: v.GenericSchema<unknown, IpamConfig> = v.pipe(
+  v.object({ manifold: manifoldOptions }),
+  v.transform(({ manifold: { stateDir, runDir } }) => ({
+    ...{ sets: [], fixed: [], gateways: [], requested: [], routes: [], dns: undefined, withoutMeaning: [] },
+    ...{ stateDir, runDir },
+  })),
 );
 
 /** For callers other than the frame of a CNI program. @throws ManifoldError 'bad-config' naming every bad key */

@@ -8,7 +8,7 @@ import type { Kernel } from '../pkg/kernel/kernel.ts';
 import type { LeaseRecord, NodeStore } from '../pkg/state/node-store.ts';
 import { deferRelease } from '../pkg/state/spool.ts';
 import { claimRequestOf, ownerOf } from './claims.ts';
-import { type IpamConfig, ipamConfig } from './config.ts';
+import { type IpamConfig, ipamConfig, ipamDelConfig } from './config.ts';
 import { podName } from './exhausted.ts';
 import type { Grant, LeaseStore } from './lease-store.ts';
 import { nodeLeaseStore } from './node-lease-store.ts';
@@ -32,6 +32,7 @@ export function createIpam(deps: IpamDeps): Plugin<IpamConfig> {
     name: 'manifold-ipam',
     summary: 'gives interfaces addresses from ranges, and keeps who has which in the store of the node',
     config: ipamConfig,
+    delConfig: ipamDelConfig,
     add: async (call) => add(call, open(call.config), deps.leaseAs ?? 'held'),
     del: (call) => del(call, () => open(call.config)),
     check: async (call) => check(call, open(call.config)),

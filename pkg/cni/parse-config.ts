@@ -49,7 +49,8 @@ export function parseConfigForDel<C>(
   } catch (error) {
     if (!isManifoldError(error, 'bad-config')) throw error;
     const { cniVersion, name, type, manifold } = raw;
-    const parsed = parseConfig(plugin, { cniVersion, name, type, manifold });
+    const least = { ...plugin, config: plugin.delConfig ?? plugin.config };
+    const parsed = parseConfig(least, { cniVersion, name, type, manifold });
     refused(error.message);
     return parsed;
   }

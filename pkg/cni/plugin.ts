@@ -63,6 +63,11 @@ export interface Plugin<C = unknown> {
   readonly summary: string;
   /** Parses the network configuration into C. Unknown keys pass; the frame names those that look misspelt. */
   readonly config: GenericSchema<unknown, C>;
+  /**
+   * For DEL alone, where `config` refuses: it is given cniVersion, name, type and `manifold`, and no other key.
+   * @default config
+   */
+  readonly delConfig?: GenericSchema<unknown, C>;
   add(call: AddCall<C>): Promise<CniResult>;
   del(call: DelCall<C>): Promise<void>;
   check(call: CheckCall<C>): Promise<void>;
