@@ -4,6 +4,7 @@ import type { NetworkList } from '../pkg/cni/network-list.ts';
 import type { AttachmentId, GcCall } from '../pkg/cni/plugin.ts';
 import { collectList } from '../pkg/cni/run-list.ts';
 import { isManifoldError, ManifoldError } from '../pkg/errors/manifold-error.ts';
+import { withLongLock } from '../pkg/state/long-lock.ts';
 import type { AttachmentRecord, NodeStore } from '../pkg/state/node-store.ts';
 import { byCall, isUnderWay, namespaceOf } from './clear.ts';
 import { type MetaConfig, refuseUnsupported } from './config.ts';
@@ -21,6 +22,11 @@ const keyOf = ({ containerId, ifname }: AttachmentId): string => `${containerId}
 export async function gc(deps: MetaDeps, call: GcCall<MetaConfig>): Promise<void> {
   refuseUnsupported(call.raw);
   const store = deps.openStore(call.config.manifold);
+  // Two passes at once would each report what the other has just taken away.
+  await withLongLock(store.directory, 'gc', () => collect(deps, call, store));
+}
+
+async function collect(deps: MetaDeps, call: GcCall<MetaConfig>, store: NodeStore): Promise<void> {
   const before = store.attachments.all();
   const valid = new Set(call.valid.map(keyOf));
   const failures: string[] = [];

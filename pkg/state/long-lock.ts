@@ -50,7 +50,15 @@ export async function withLongLock<T>(
         onCompromised: (error) => lost.abort(error),
       });
     } catch (error) {
-      if (errnoOf(error) !== 'ELOCKED') throw error;
+      if (errnoOf(error) !== 'ELOCKED')
+        throw new ManifoldError(
+          'io',
+          `Cannot begin ${name}: ${path}.lock cannot be made (${errnoOf(error) ?? String(error)})`,
+          {
+            hint: 'The directory must be there and writable.',
+            cause: error,
+          },
+        );
       throw new ManifoldError(
         'try-later',
         `Cannot begin ${name}: another process of this node is at it (${path}.lock)`,
