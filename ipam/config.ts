@@ -129,6 +129,7 @@ function specsOf({ ipam, runtimeConfig }: NetworkKeys): Spec[][] {
     start: entry.range_start,
     end: entry.range_end,
     exclude: entry.exclude,
+    gateway: entry.gateway,
     keys: {
       range: `${at}.range`,
       start: `${at}.range_start`,
@@ -151,7 +152,7 @@ function specsOf({ ipam, runtimeConfig }: NetworkKeys): Spec[][] {
   const { range, subnet } = ipam;
   return [
     ...hostLocalSets(runtimeConfig?.ipRanges, 'runtimeConfig.ipRanges'),
-    ...(range ? [[whereabouts({ ...ipam, range }, 'ipam')]] : []),
+    ...(range ? [[whereabouts({ ...ipam, range, gateway: undefined }, 'ipam')]] : []),
     ...(ipam.ipRanges ?? []).map((entry, i) => [whereabouts(entry, `ipam.ipRanges[${i}]`)]),
     // The shared gateways hold for it: host-local's legacy form has "gateway" beside "subnet".
     ...(subnet ? [[{ ...hostLocal({ ...ipam, subnet, gateway: undefined }, 'ipam') }]] : []),
@@ -159,7 +160,10 @@ function specsOf({ ipam, runtimeConfig }: NetworkKeys): Spec[][] {
   ];
 }
 
-type WhereaboutsRange = Pick<IpamKeys, 'range_start' | 'range_end' | 'exclude'> & { readonly range: string };
+type WhereaboutsRange = Pick<IpamKeys, 'range_start' | 'range_end' | 'exclude'> & {
+  readonly range: string;
+  readonly gateway?: string | undefined;
+};
 type HostLocalRange = Pick<IpamKeys, 'rangeStart' | 'rangeEnd'> & {
   readonly subnet: string;
   readonly gateway?: string | undefined;

@@ -42,6 +42,7 @@ const whereaboutsRange = v.object({
   range_start: maybeEmpty(),
   range_end: maybeEmpty(),
   exclude: words(),
+  gateway: v.optional(address()),
 });
 
 const hostLocalRange = v.object({

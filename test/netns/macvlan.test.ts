@@ -203,8 +203,7 @@ test('a second sandbox of a pod starts beside the first, with another MAC', asyn
 test('IPv6: addresses are usable after ADD, with a gateway and a route', async () => {
   const ipam = {
     type: 'manifold-ipam',
-    ipRanges: [{ range: '10.20.0.0/24' }, { range: 'fd00:20::/64' }],
-    gateway: ['fd00:20::1'],
+    ipRanges: [{ range: '10.20.0.0/24' }, { range: 'fd00:20::/64', gateway: 'fd00:20::1' }],
     routes: [{ dst: 'fd00:99::/48', gw: 'fd00:20::1' }],
   };
   const outcome = await add(conf({ ipam }));
