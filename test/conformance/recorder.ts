@@ -1,5 +1,5 @@
 // An IPAM plugin that the harness makes: a shell script that writes down each call and answers as it is told.
-import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Json, JsonObject } from './json.ts';
 import { isAtLeast } from './spec-versions.ts';
@@ -66,6 +66,12 @@ export class Recorder {
 
   async failOn(verb: Verb): Promise<void> {
     await writeFile(join(this.#notes, `fail.${verb}`), '');
+  }
+
+  /** Fails no more. */
+  async recover(): Promise<void> {
+    const told = (await readdir(this.#notes)).filter((name) => name.startsWith('fail.'));
+    await Promise.all(told.map((name) => rm(join(this.#notes, name))));
   }
 
   /** The calls so far, in order; of one verb where it is given. */

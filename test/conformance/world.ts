@@ -104,10 +104,11 @@ export class World implements AsyncDisposable {
     const running = exec([...this.#enterHost(), this.target.plugin], { env, stdin });
     this.#running.push(running);
     const outcome = await running;
-    if (pod !== undefined && outcome.exitCode === 0) {
+    if (pod !== undefined && options.stdin === undefined) {
       const key = `${env.CNI_CONTAINERID} ${env.CNI_IFNAME}`;
+      // A runtime calls DEL for an ADD that failed, too (section 3, Lifecycle & Ordering).
       if (verb === 'ADD') this.#held.set(key, { pod, options });
-      if (verb === 'DEL') this.#held.delete(key);
+      if (verb === 'DEL' && outcome.exitCode === 0) this.#held.delete(key);
     }
     return outcome;
   }
@@ -167,6 +168,7 @@ export class World implements AsyncDisposable {
   async close(): Promise<void> {
     // A row that fails beside calls in parallel leaves them running.
     await Promise.allSettled(this.#running);
+    await this.#recorder?.recover();
     for (const { pod, options } of this.#held.values()) await this.call('DEL', { ...options, pod });
     for (const name of this.#namespaces) await ip(undefined, 'netns', 'del', name);
     await rm(this.directory, { recursive: true, force: true });
