@@ -116,7 +116,9 @@ async function attachRecorded(
     return interfaceResult(made, ipam, configuredDns(call.raw), call.prevResult);
   } catch (error) {
     const problems = put?.undo() ?? [];
-    if (askedIpam && type !== undefined) await releaseAfterFailure(call, type, problems);
+    // A plugin that is not there holds nothing.
+    if (askedIpam && type !== undefined && !isManifoldError(error, 'not-found'))
+      await releaseAfterFailure(call, type);
     for (const text of problems) call.log.error('could not undo', { ifname: call.ifname, reason: text });
     if (problems.length === 0) forgetRecord(store, record, call.config.manifold.runDir, call.log);
     throw error;
@@ -136,13 +138,16 @@ function configureLink(
   return pod.link({ index: put.link.index }) ?? put.link;
 }
 
-/** The specification (section 4) asks for the IPAM plugin's DEL when ADD fails, also when its own ADD was what failed. */
-async function releaseAfterFailure(call: AddCall<ManifoldConfig>, type: string, problems: string[]) {
+/**
+ * The specification (section 4) asks for the IPAM plugin's DEL when ADD fails, also when its own ADD was what failed.
+ * If it fails too, the runtime's DEL comes and asks it again.
+ */
+async function releaseAfterFailure(call: AddCall<ManifoldConfig>, type: string) {
   try {
     await call.delegates.del(type, call.raw);
   } catch (error) {
     if (!isManifoldError(error)) throw error;
-    problems.push(error.message);
+    call.log.error('could not release', { ifname: call.ifname, reason: error.message });
   }
 }
 

@@ -23,8 +23,7 @@ export async function detachInterface(
   deps.step('retract');
   const problems = retractNow(deps, call, record, store === undefined, retract);
   deps.step('release');
-  const type = ipamType(call.raw);
-  if (type !== undefined) await call.delegates.del(type, call.raw);
+  await release(call, record !== undefined);
   if (problems.length > 0)
     throw new ManifoldError(
       'kernel',
@@ -35,6 +34,18 @@ export async function detachInterface(
     );
   deps.step('forget');
   if (store !== undefined) forgetRecord(store, call, call.config.manifold.runDir, call.log);
+}
+
+/** An IPAM plugin that CNI_PATH does not have can hold addresses only of what was attached. */
+async function release(call: DelCall<ManifoldConfig>, wasAttached: boolean): Promise<void> {
+  const type = ipamType(call.raw);
+  if (type === undefined) return;
+  try {
+    await call.delegates.del(type, call.raw);
+  } catch (error) {
+    if (wasAttached || !isManifoldError(error, 'not-found')) throw error;
+    call.log.warn('IPAM plugin is missing', { type, reason: error.message });
+  }
 }
 
 /** Without a readable store DEL does what it can by name. */

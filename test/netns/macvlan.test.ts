@@ -364,6 +364,16 @@ describe('defects of the reference plugin', () => {
   );
 });
 
+test('an IPAM plugin that is not there: ADD says where it was looked for and leaves nothing, DEL succeeds', async () => {
+  const c = conf({ ipam: { type: 'nowhere-ipam' } });
+  const outcome = await add(c);
+  expect(outcome.code).toBe(1);
+  expect(outcome.json.msg).toContain('nowhere-ipam');
+  expect(node.links('a')).toEqual([]);
+  expectClean(node);
+  expect(await del(c)).toMatchObject({ code: 0 });
+});
+
 describe('DEL', () => {
   test('finds an interface that the pod renamed', async () => {
     await add(conf());
