@@ -2,6 +2,7 @@
 import { describe, test } from 'vitest';
 import { CnitoolScene } from '../kit/cnitool.ts';
 import { cnitool, debianPlugins, goPlugins } from '../kit/reference-plugins.ts';
+import { DIST_BIN } from '../kit/test-node.ts';
 import type { JsonObject } from './json.ts';
 
 const IPAM = { type: 'host-local', ranges: [[{ subnet: '10.89.0.0/24' }]], dataDir: '@TMP@/leases' };
@@ -12,6 +13,25 @@ interface DrivenPlugin {
   readonly versions: readonly string[];
   readonly plugin: JsonObject;
   readonly devices: readonly string[];
+}
+
+const OUR_IPAM = { type: 'manifold-ipam', range: '10.89.0.0/24' };
+const STATE = { stateDir: '@TMP@/manifold', runDir: '@TMP@/run', networksDir: '@TMP@' };
+
+function ours(): DrivenPlugin[] {
+  const about = {
+    origin: 'Manifold',
+    directory: DIST_BIN,
+    versions: [...OLD_VERSIONS, '1.1.0'],
+    devices: ['up0'],
+  };
+  const macvlan = { type: 'macvlan', master: 'up0', ipam: OUR_IPAM };
+  const plugins: JsonObject[] = [
+    { ...macvlan, manifold: STATE },
+    { type: 'host-device', device: 'up0', ipam: OUR_IPAM, manifold: STATE },
+    { type: 'manifold', delegates: [{ cniVersion: '1.1.0', name: 'default', ...macvlan }], manifold: STATE },
+  ];
+  return plugins.map((plugin) => ({ ...about, plugin }));
 }
 
 const OLD_VERSIONS = ['0.3.1', '0.4.0', '1.0.0'];
@@ -33,6 +53,7 @@ function reference(origin: string, directory: string, versions: readonly string[
 const tool = await cnitool();
 const go = await goPlugins();
 const driven = [
+  ...ours(),
   ...reference('Debian', debianPlugins(), OLD_VERSIONS),
   ...(go === undefined ? [] : reference('v1.9.1', go, [...OLD_VERSIONS, '1.1.0'])),
 ];
@@ -47,13 +68,14 @@ describe.runIf(tool !== undefined)('cnitool', () => {
     const options = { cnitool: tool ?? '', path: [directory], plugin, cniVersion, devices };
     await using scene = await CnitoolScene.open(options);
 
+    // Before ADD: afterwards a whole NIC is spoken for, and its STATUS says so.
+    await scene.run('status');
     const result: unknown = JSON.parse(await scene.run('add'));
     expect(result).toMatchObject({ cniVersion, interfaces: expect.any(Array) });
     expect((await scene.interface())?.addresses).toHaveLength(1);
     // CHECK came with 0.4.0; libcni refuses it before.
     if (cniVersion !== '0.3.1') await scene.run('check');
     else expect((await scene.try('check')).exitCode).not.toBe(0);
-    await scene.run('status');
     await scene.run('del');
     expect(await scene.interface()).toBeUndefined();
 
