@@ -93,3 +93,26 @@ test('an error of the program is known to the command line, though it is a file 
     expect(stderr).toMatch(/^Cannot open .*package\.json.*\n.+\n$/);
   }
 });
+
+test('what is loaded on demand works in both forms: the lock that GC of manifold holds', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'manifold-gc-'));
+  try {
+    const input = JSON.stringify({
+      cniVersion: '1.1.0',
+      name: 'pods',
+      type: 'manifold',
+      delegates: [{ cniVersion: '1.1.0', name: 'rail', type: 'macvlan', master: 'none' }],
+      manifold: { stateDir: directory, runDir: directory, networksDir: directory },
+      'cni.dev/valid-attachments': [],
+    });
+    const env = { CNI_COMMAND: 'GC', CNI_PATH: join(ROOT, 'dist/bin') };
+    const forms = [[execPath, join(ROOT, 'dist/js/manifold.cjs')], [join(ROOT, 'dist/bin/manifold')]];
+    for (const [command = '', ...words] of forms) {
+      const { status, stdout, stderr } = spawnSync(command, words, { env, input, encoding: 'utf8' });
+      expect(status, stdout + stderr).toBe(0);
+    }
+    expect(packagesOf('manifold', false)).toContain('proper-lockfile');
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+});
