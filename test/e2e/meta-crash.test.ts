@@ -1,17 +1,18 @@
 // manifold, killed at every boundary between two effects, where it is not the sandbox itself that is called again: a new
 // sandbox of the pod takes over, and an ADD dies while it takes itself back. The common cases are in test/faults.
-import { afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { expectClean } from '../kit/clean.ts';
-import { crashProgram } from '../kit/crash-program.ts';
+import { type CrashProgram, crashProgram } from '../kit/crash-program.ts';
 import { type MetaCall, MetaNode } from '../kit/meta-node.ts';
 
 /** More than there are: the loops end where a call lives through. */
 const MOST_STEPS = 80;
 
-let commandOf: Awaited<ReturnType<typeof crashProgram>>;
-beforeAll(async () => {
-  commandOf = await crashProgram();
+let crashing: CrashProgram;
+beforeAll(() => {
+  crashing = crashProgram();
 });
+afterAll(() => crashing[Symbol.dispose]());
 let node: MetaNode;
 beforeEach(() => {
   node = new MetaNode();
@@ -19,7 +20,7 @@ beforeEach(() => {
 afterEach(() => node.close());
 
 const killedAt = (step: number): MetaCall => ({
-  command: commandOf('manifold'),
+  command: crashing.command('manifold'),
   env: { MANIFOLD_TEST_KILL_AT: String(step) },
 });
 

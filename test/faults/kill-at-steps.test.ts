@@ -1,12 +1,13 @@
 // A program dies (SIGKILL) at each of its step boundaries; the next call mends what it left.
-import { beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { AttachedWorld, type ProgramName } from '../kit/attached-world.ts';
-import { crashProgram } from '../kit/crash-program.ts';
+import { type CrashProgram, crashProgram } from '../kit/crash-program.ts';
 
-let commandOf: Awaited<ReturnType<typeof crashProgram>>;
-beforeAll(async () => {
-  commandOf = await crashProgram();
+let crashing: CrashProgram;
+beforeAll(() => {
+  crashing = crashProgram();
 });
+afterAll(() => crashing[Symbol.dispose]());
 
 const MOST_STEPS = 80;
 
@@ -20,7 +21,7 @@ async function atEachStep(
     const world = new AttachedWorld(program);
     try {
       if (verb === 'DEL') expect(await world.call('ADD', 'a')).toMatchObject({ code: 0 });
-      const command = commandOf(program);
+      const command = crashing.command(program);
       const outcome = await world.call(verb, 'a', { command, env: { MANIFOLD_TEST_KILL_AT: String(at) } });
       if (outcome.signal === null && outcome.code === 0) {
         await world.call('DEL', 'a');

@@ -24,4 +24,4 @@ const PROGRAMS: Readonly<Record<string, CreatePlugins>> = {
 const name = argv[2] ?? '';
 const create = PROGRAMS[name];
 if (create === undefined) throw new Error(`no program ${name}`);
-await start(name, create, step);
+void start(name, create, step);
