@@ -26,7 +26,7 @@ export function bytesByPackage(meta: Metafile, eager: boolean): Map<string, numb
   const sums = new Map<string, number>();
   for (const file of seen) {
     const bytes = output?.inputs[file]?.bytesInOutput ?? 0;
-    const name = /^node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(file)?.[1] ?? `${file.split('/')[0]}/`;
+    const name = /(?:^|\/)node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(file)?.[1] ?? `${file.split('/')[0]}/`;
     if (bytes > 0) sums.set(name, (sums.get(name) ?? 0) + bytes);
   }
   return sums;
