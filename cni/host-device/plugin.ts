@@ -44,7 +44,7 @@ async function add(deps: HostDeviceDeps, call: AddCall<HostDeviceConfig>): Promi
     return attachInterface(deps, call, {
       plugin: NAME,
       device: `pci:${located.pci}`,
-      saved: { driver: located.driver },
+      saved: { driver: located.driver, outside: true },
       put: undefined,
       retract,
       extra: { pciID: located.pci },

@@ -35,7 +35,7 @@ export interface Attachable {
   readonly device?: string;
   /** What DEL needs if this process dies right after the first effect. */
   readonly saved: InterfaceRecord['saved'];
-  /** Undefined for a device that stays outside (a user-space driver): addresses are then only reported. */
+  /** Undefined for a device that stays outside (a user-space driver; `saved.outside` is true): addresses are then only reported. */
   readonly put: ((pod: Namespace) => PutLink) | undefined;
   readonly retract: Retract;
   /** What the result says of the interface beyond name, MAC, MTU and sandbox. */

@@ -70,7 +70,9 @@ function standsIn(
   pod: NonNullable<ReturnType<AttachDeps['kernel']['openIfThere']>>,
   record: InterfaceRecord,
 ) {
-  const { index } = record.saved;
+  const { index, outside } = record.saved;
+  // A device of a user-space driver is nowhere in the namespace: it is held as long as that is there.
+  if (outside === true) return true;
   return typeof index === 'number'
     ? pod.link({ index }) !== undefined
     : pod.link({ name: record.ifname }) !== undefined;
