@@ -1,7 +1,7 @@
 // Telling the neighbours who has an address now. The kernel does it for a virtual link; for hardware, frames are sent
 // on an AF_PACKET socket inside the namespace, whose close waits for the kernel's RCU (docs/notes/packet-socket.md).
 import { advertisementFrame, arpFrame } from './announce-frames.ts';
-import { sleep } from './dad.ts';
+import { monotonicMs, sleep } from './clock.ts';
 import { AF_INET, parseMac, parsePrefix } from './inet.ts';
 import type { AnnounceOptions, Cidr, Link } from './kernel.ts';
 import { errnoName } from './kernel-error.ts';
@@ -76,10 +76,10 @@ function sendFrames(
 }
 
 function waitForCarrier(readLink: () => Link | undefined, carrierMs: number): Link | undefined {
-  const end = performance.now() + carrierMs;
+  const end = monotonicMs() + carrierMs;
   for (;;) {
     const link = readLink();
-    if (link === undefined || link.running || performance.now() >= end) return link;
+    if (link === undefined || link.running || monotonicMs() >= end) return link;
     sleep(LOOK_EVERY_MS);
   }
 }

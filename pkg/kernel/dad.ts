@@ -1,4 +1,5 @@
 // Waiting for IPv6 duplicate address detection (RFC 4862 section 5.4), by looking.
+import { monotonicMs, sleep } from './clock.ts';
 import type { Address } from './kernel.ts';
 import { KernelError } from './kernel-error.ts';
 
@@ -9,7 +10,7 @@ const LOOK_EVERY_MS = 10;
  * @throws KernelError 'kernel' (EADDRINUSE, ETIMEDOUT)
  */
 export function waitForDad(read: () => readonly Address[], timeoutMs: number, link: () => string): void {
-  const end = performance.now() + timeoutMs;
+  const end = monotonicMs() + timeoutMs;
   for (;;) {
     const addresses = read();
     const failed = addresses.filter(({ flags }) => flags.includes('dadfailed')).map(({ cidr }) => cidr);
@@ -23,7 +24,7 @@ export function waitForDad(read: () => readonly Address[], timeoutMs: number, li
     }
     const waiting = addresses.filter(({ flags }) => flags.includes('tentative')).map(({ cidr }) => cidr);
     if (waiting.length === 0) return;
-    if (performance.now() >= end) {
+    if (monotonicMs() >= end) {
       throw new KernelError(
         'kernel',
         `Cannot use address ${waiting.join(', ')} on ${link()}: still tentative after ${timeoutMs} ms`,
@@ -33,9 +34,4 @@ export function waitForDad(read: () => readonly Address[], timeoutMs: number, li
     }
     sleep(LOOK_EVERY_MS);
   }
-}
-
-/** Blocks this thread. */
-export function sleep(ms: number): void {
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }

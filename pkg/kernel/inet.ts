@@ -1,6 +1,6 @@
-// Addresses between the kernel's bytes and canonical text (RFC 5952 for IPv6). Pure; ranges are pkg/ip's matter.
-import { isIPv4, isIPv6 } from 'node:net';
+// Addresses between the kernel's bytes and the text of pkg/ip. Pure.
 import { ManifoldError } from '../errors/manifold-error.ts';
+import { formatAddress as formatValue, readAddress } from '../ip/address.ts';
 import type { Cidr, Mac } from './kernel.ts';
 
 export const AF_INET = 2;
@@ -17,10 +17,12 @@ export interface InetPrefix extends InetAddress {
 }
 
 /** @throws ManifoldError 'bad-config' */
-export function parseAddress(address: string): InetAddress {
-  if (isIPv4(address)) return { family: AF_INET, bytes: Buffer.from(address.split('.').map(Number)) };
-  if (isIPv6(address) && !address.includes('%')) return { family: AF_INET6, bytes: ipv6Bytes(address) };
-  throw new ManifoldError('bad-config', `Cannot use address "${address}": it is neither IPv4 nor IPv6`);
+export function parseAddress(text: string): InetAddress {
+  const address = readAddress(text);
+  if (address === undefined)
+    throw new ManifoldError('bad-config', `Cannot use address "${text}": it is neither IPv4 nor IPv6`);
+  const [family, size] = address.family === 4 ? ([AF_INET, 4] as const) : ([AF_INET6, 16] as const);
+  return { family, bytes: Buffer.from(address.value.toString(16).padStart(size * 2, '0'), 'hex') };
 }
 
 /** "10.1.2.3/24"; without a length, that of one host. @throws ManifoldError 'bad-config' */
@@ -49,17 +51,9 @@ export function networkOf({ family, bytes, length }: InetPrefix): InetPrefix {
 
 /** Canonical text of 4 or 16 bytes. */
 export function formatAddress(bytes: Buffer): string {
-  if (bytes.length === 4) return bytes.join('.');
-  if (bytes.length !== 16) throw new RangeError(`an address has 4 or 16 bytes (${bytes.length})`);
-  const groups = Array.from({ length: 8 }, (_, index) => bytes.readUInt16BE(index * 2));
-  // RFC 5952 section 5: an IPv4-mapped address shows its IPv4 part in dots.
-  if (groups.slice(0, 5).every((group) => group === 0) && groups[5] === 0xffff) {
-    return `::ffff:${bytes.subarray(12).join('.')}`;
-  }
-  const gap = longestZeroRun(groups);
-  const hex = groups.map((group) => group.toString(16));
-  if (gap.length < 2) return hex.join(':');
-  return `${hex.slice(0, gap.start).join(':')}::${hex.slice(gap.start + gap.length).join(':')}`;
+  if (bytes.length !== 4 && bytes.length !== 16)
+    throw new RangeError(`an address has 4 or 16 bytes (${bytes.length})`);
+  return formatValue({ family: bytes.length === 4 ? 4 : 6, value: BigInt(`0x${bytes.toString('hex')}`) });
 }
 
 export function formatMac(bytes: Buffer): Mac {
@@ -72,37 +66,4 @@ export function parseMac(mac: Mac): Buffer {
     throw new ManifoldError('bad-config', `Cannot use MAC "${mac}": it must have the form 02:00:5e:00:53:01`);
   }
   return Buffer.from(mac.replaceAll(':', ''), 'hex');
-}
-
-function longestZeroRun(groups: readonly number[]): { readonly start: number; readonly length: number } {
-  let best = { start: 0, length: 0 };
-  let start = 0;
-  groups.forEach((group, index) => {
-    if (group !== 0) start = index + 1;
-    else if (index + 1 - start > best.length) best = { start, length: index + 1 - start };
-  });
-  return best;
-}
-
-function ipv6Bytes(address: string): Buffer {
-  const [head = '', tail] = address.split('::');
-  const front = groupsOf(head);
-  const back = tail === undefined ? [] : groupsOf(tail);
-  const bytes = Buffer.alloc(16);
-  front.forEach((group, index) => {
-    bytes.writeUInt16BE(group, index * 2);
-  });
-  back.forEach((group, index) => {
-    bytes.writeUInt16BE(group, (8 - back.length + index) * 2);
-  });
-  return bytes;
-}
-
-function groupsOf(part: string): number[] {
-  if (part === '') return [];
-  return part.split(':').flatMap((group) => {
-    if (!group.includes('.')) return [Number.parseInt(group, 16)];
-    const [a = 0, b = 0, c = 0, d = 0] = group.split('.').map(Number);
-    return [a * 256 + b, c * 256 + d];
-  });
 }
