@@ -1,7 +1,7 @@
 // A device that is not on the host, or is spoken for: who has it, and whether that is still true.
 import type { AttachDeps } from '../../pkg/attach/deps.ts';
 import { describePod } from '../../pkg/attach/deps.ts';
-import { clearRecord } from '../../pkg/attach/leftovers.ts';
+import { clearRecord, isAbandoned } from '../../pkg/attach/leftovers.ts';
 import type { Retract } from '../../pkg/attach/retract.ts';
 import type { AttachmentCall, Call } from '../../pkg/cni/plugin.ts';
 import { isManifoldError, ManifoldError } from '../../pkg/errors/manifold-error.ts';
@@ -12,13 +12,14 @@ import { type Located, locateDevice } from './locate.ts';
 import { deviceKey, readSaved } from './saved-device.ts';
 
 /**
- * The device, free to be taken. What a dead ADD or a vanished namespace still holds is brought back first.
+ * The device, free to be taken. What a dead ADD or a vanished namespace still holds is brought back first, by `retract`;
+ * without it (STATUS) nothing is changed, and such a device counts as free.
  * @throws ManifoldError 'device-held' naming the holder; 'not-found' when there is no such device
  */
 export function locateFree(
   deps: AttachDeps & { readonly sysfs: Sysfs },
   call: Call<HostDeviceConfig> | AttachmentCall<HostDeviceConfig>,
-  retract: Retract,
+  retract: Retract | undefined,
 ): Located {
   requireSelector(call.config);
   const store = deps.openStore(call.config.manifold);
@@ -57,10 +58,10 @@ function freeOrRefuse(
   store: NodeStore,
   call: Call<HostDeviceConfig> | AttachmentCall<HostDeviceConfig>,
   holder: InterfaceRecord,
-  retract: Retract,
+  retract: Retract | undefined,
 ): void {
-  const busy = holder.state === 'adding' && store.isAlive(holder.writer);
-  if (!busy && clearRecord(deps, store, holder, call.log, retract)) return;
+  const abandoned = isAbandoned(deps, store, holder);
+  if (abandoned && (retract === undefined || clearRecord(deps, store, holder, call.log, retract))) return;
   if ('containerId' in call && call.containerId === holder.containerId && call.network === holder.network)
     throw new ManifoldError(
       'exists',

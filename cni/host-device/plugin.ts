@@ -13,7 +13,7 @@ import type { Sysfs } from '../../pkg/kernel/sysfs.ts';
 import { describeSelector, type HostDeviceConfig, hostDeviceConfig } from './config.ts';
 import { locateFree } from './holder.ts';
 import { reasonsToRefuse } from './refusal.ts';
-import { createRetractDevice, retractDevice } from './retract.ts';
+import { createRetractDevice } from './retract.ts';
 import { deviceKey, isDevice, readSaved, saveDevice } from './saved-device.ts';
 
 const NAME = 'host-device';
@@ -51,10 +51,14 @@ async function add(deps: HostDeviceDeps, call: AddCall<HostDeviceConfig>): Promi
     });
   const { link, pci } = located;
   const host = deps.kernel.host();
-  const addresses = host.addresses(link.index);
-  const routes = host.routes().filter((route) => route.index === link.index);
-  refuseInUse(call, link, reasonsToRefuse(link, addresses, routes));
-  const saved = saveDevice(link, addresses, routes);
+  const network = { links: host.links(), addresses: host.addresses(), routes: host.routes() };
+  refuseInUse(call, link, reasonsToRefuse(link, network));
+  const saved = saveDevice(
+    link,
+    network.addresses.filter((address) => address.index === link.index),
+    network.routes.filter((route) => route.index === link.index),
+    network.links.find((one) => one.index === link.masterIndex),
+  );
   return attachInterface(deps, call, {
     plugin: NAME,
     device: deviceKey(link),
@@ -73,22 +77,15 @@ function put(
   link: Link,
   saved: ReturnType<typeof saveDevice>,
 ): PutLink {
-  const { ifname, log } = call;
-  const back = (index?: number) =>
-    retractDevice(host, { pod, ifname, log }, index === undefined ? saved : { ...saved, index });
-  try {
-    // An interface may not have its own name as an alternative name.
-    if (link.altnames.includes(ifname)) host.setLink(link.index, { removeAltnames: [ifname] });
-    if (link.up) host.setLink(link.index, { up: false });
-    const index = host.moveLink(link.index, pod, { name: ifname });
-    const moved = pod.link({ index });
-    if (moved === undefined)
-      throw new ManifoldError('kernel', `Cannot find ${ifname} right after ${link.name} was moved`);
-    return { link: moved, saved: { ...saved, index }, undo: () => back(index) };
-  } catch (error) {
-    for (const reason of back()) log.error('could not undo', { ifname, reason });
-    throw error;
-  }
+  const { ifname } = call;
+  // An interface may not have its own name as an alternative name.
+  if (link.altnames.includes(ifname)) host.setLink(link.index, { removeAltnames: [ifname] });
+  if (link.up) host.setLink(link.index, { up: false });
+  const index = host.moveLink(link.index, pod, { name: ifname });
+  const moved = pod.link({ index });
+  if (moved === undefined)
+    throw new ManifoldError('kernel', `Cannot find ${ifname} right after ${link.name} was moved`);
+  return { link: moved, saved: { ...saved, index } };
 }
 
 function refuseInUse(call: AddCall<HostDeviceConfig>, link: Link, reasons: readonly string[]): void {
@@ -98,11 +95,12 @@ function refuseInUse(call: AddCall<HostDeviceConfig>, link: Link, reasons: reado
       `Cannot take ${link.name}: a loopback interface cannot leave its namespace`,
     );
   if (reasons.length === 0) return;
-  if (call.config.manifold.force) {
-    call.log.warn('device is in use by the host and taken all the same', { device: link.name, reasons });
-    return;
-  }
-  throw new ManifoldError('device-held', `Cannot take ${link.name} from the host: ${reasons.join('; ')}`, {
+  if (!call.config.manifold.force) throw refusal(call, link, reasons);
+  call.log.warn('device is in use by the host and taken all the same', { device: link.name, reasons });
+}
+
+function refusal(call: Call<HostDeviceConfig>, link: Link, reasons: readonly string[]): ManifoldError {
+  return new ManifoldError('device-held', `Cannot take ${link.name} from the host: ${reasons.join('; ')}`, {
     hint: `The host would lose it for the life of the pod. Name another device in network ${call.network}, free this one, or set "manifold": {"force": true} if it is meant.`,
   });
 }
@@ -132,17 +130,12 @@ async function check(deps: HostDeviceDeps, call: CheckCall<HostDeviceConfig>): P
 
 async function status(deps: HostDeviceDeps, call: Call<HostDeviceConfig>): Promise<void> {
   try {
-    const located = locateFree(deps, call, createRetractDevice(deps.kernel));
-    if (located.kind === 'link') {
-      const { link } = located;
+    const located = locateFree(deps, call, undefined);
+    if (located.kind === 'link' && !call.config.manifold.force) {
       const host = deps.kernel.host();
-      const routes = host.routes().filter((route) => route.index === link.index);
-      const reasons = reasonsToRefuse(link, host.addresses(link.index), routes);
-      if (reasons.length > 0 && !call.config.manifold.force)
-        throw new ManifoldError(
-          'unavailable',
-          `Cannot take ${link.name} from the host: ${reasons.join('; ')}`,
-        );
+      const network = { links: host.links(), addresses: host.addresses(), routes: host.routes() };
+      const reasons = reasonsToRefuse(located.link, network);
+      if (reasons.length > 0) throw refusal(call, located.link, reasons);
     }
   } catch (error) {
     if (!isManifoldError(error, 'not-found', 'device-held')) throw error;

@@ -1,11 +1,11 @@
 // Brings a device back to the host and makes it what it was, wherever it is now: in the pod under any name, or on the
 // host under the name that it had in the pod (so the kernel returns it when a namespace dies).
 import type { Retract, RetractTarget } from '../../pkg/attach/retract.ts';
-import { isManifoldError } from '../../pkg/errors/manifold-error.ts';
+import { isManifoldError, ManifoldError } from '../../pkg/errors/manifold-error.ts';
 import type { Kernel, Link, Namespace } from '../../pkg/kernel/kernel.ts';
 import { isErrno } from '../../pkg/kernel/kernel-error.ts';
 import type { HostDeviceConfig } from './config.ts';
-import { isDevice, planRestore, readSaved, type SavedDevice } from './saved-device.ts';
+import { isDevice, planRestore, readSaved, routeOf, type SavedDevice } from './saved-device.ts';
 
 /**
  * @param kernel gives the host's namespace
@@ -109,14 +109,17 @@ function restore(host: Namespace, index: number, saved: SavedDevice, problems: s
   for (const change of changes) attempt(() => host.setLink(index, change));
   attempt(() => host.setLink(index, { up: saved.host.up }));
   for (const cidr of saved.addresses) attempt(() => host.addAddress(index, { cidr }));
-  for (const { dst, gateway, priority, table } of saved.routes)
-    attempt(() =>
-      host.addRoute({
-        dst,
-        index,
-        ...(gateway === undefined ? {} : { gateway }),
-        ...(priority === undefined ? {} : { priority }),
-        ...(table === undefined ? {} : { table }),
-      }),
+  const { master } = saved;
+  if (master !== undefined) attempt(() => enslave(host, index, master));
+  for (const route of saved.routes) attempt(() => host.addRoute(routeOf(route, index)));
+}
+
+function enslave(host: Namespace, index: number, master: string): void {
+  const link = host.link({ name: master });
+  if (link === undefined)
+    throw new ManifoldError(
+      'not-found',
+      `Cannot make it a port of ${master} again: the host has no such interface`,
     );
+  host.setLink(index, { masterIndex: link.index });
 }

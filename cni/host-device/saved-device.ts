@@ -1,7 +1,7 @@
 // What a device was before the first change, as it stands in its record, and the way back. Pure.
 import * as v from 'valibot';
 import type { JsonObject } from '../../pkg/cni/plugin.ts';
-import type { Address, Link, LinkChange, Route } from '../../pkg/kernel/kernel.ts';
+import type { Address, Link, LinkChange, NewRoute, Route } from '../../pkg/kernel/kernel.ts';
 
 const linkSchema = v.object({
   index: v.number(),
@@ -21,6 +21,8 @@ const linkSchema = v.object({
   group: v.number(),
   alias: v.string(),
   altnames: v.array(v.string()),
+  /** The other end of a veth. */
+  parentIndex: v.optional(v.number()),
 });
 
 const savedSchema = v.object({
@@ -32,15 +34,26 @@ const savedSchema = v.object({
     v.object({
       dst: v.string(),
       gateway: v.optional(v.string()),
-      priority: v.optional(v.number()),
-      table: v.optional(v.number()),
+      source: v.optional(v.string()),
+      priority: v.number(),
+      table: v.number(),
+      scope: v.number(),
+      protocol: v.number(),
+      mtu: v.optional(v.number()),
+      advmss: v.optional(v.number()),
     }),
   ),
+  /** The bridge, bond or VRF that it was a port of. */
+  master: v.optional(v.string()),
   /** Its index in the pod, once it is there. */
   index: v.optional(v.number()),
 });
 
 export type SavedDevice = v.InferOutput<typeof savedSchema>;
+type SavedRoute = SavedDevice['routes'][number];
+
+/** A saved route as the kernel takes it. */
+export const routeOf = (route: SavedRoute, index: number): NewRoute => ({ ...defined(route), index });
 
 /** Undefined for a record of a device that was not moved (a user-space driver). */
 export function readSaved(saved: JsonObject): SavedDevice | undefined {
@@ -51,8 +64,13 @@ export function readSaved(saved: JsonObject): SavedDevice | undefined {
 const RTPROT_KERNEL = 2;
 const RT_TABLE_LOCAL = 255;
 
-/** @param addresses @param routes all of the device, as the host has them */
-export function saveDevice(link: Link, addresses: readonly Address[], routes: readonly Route[]): SavedDevice {
+/** @param addresses @param routes all of the device, as the host has them @param master what it is a port of */
+export function saveDevice(
+  link: Link,
+  addresses: readonly Address[],
+  routes: readonly Route[],
+  master: Link | undefined,
+): SavedDevice {
   const { index, name, mac, permMac, mtu, up, promisc, allmulti, multicast, arp, txQueueLength, group } =
     link;
   return {
@@ -66,16 +84,13 @@ export function saveDevice(link: Link, addresses: readonly Address[], routes: re
       ...{ mtu, up, promisc, allmulti, multicast, arp, txQueueLength, group },
       alias: link.alias ?? '',
       altnames: [...link.altnames],
+      ...(link.parentIndex === undefined ? {} : { parentIndex: link.parentIndex }),
     },
     addresses: addresses.filter((a) => !isLinkLocal(a.cidr)).map((a) => a.cidr),
     routes: routes
       .filter((route) => route.protocol !== RTPROT_KERNEL && route.table !== RT_TABLE_LOCAL)
-      .map(({ dst, gateway, priority, table }) => ({
-        dst,
-        ...(gateway === undefined ? {} : { gateway }),
-        priority,
-        table,
-      })),
+      .map(({ index: _index, type: _type, ...route }) => defined(route)),
+    ...(master === undefined ? {} : { master: master.name }),
   };
 }
 
@@ -99,9 +114,17 @@ export function planRestore(saved: SavedDevice, now: Link): LinkChange[] {
   return changes;
 }
 
+/** Without the keys that are undefined. */
+function defined<T extends object>(record: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(record).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]: Exclude<T[K], undefined>;
+  };
+}
+
 /**
  * Whether a link is the device of the record: by what a pod cannot change (bus address, the hardware's MAC). A virtual
- * device has neither: there its kind and index tell, in the pod also its MAC, since a move may change the index.
+ * device has neither. On the host, where other links come and go, two things must agree then: a name alone, or an
+ * index alone, may be another's by now.
  * @param podName the interface's name in the pod; undefined for a link of the host
  */
 export function isDevice(saved: SavedDevice, link: Link, podName: string | undefined): boolean {
@@ -110,9 +133,13 @@ export function isDevice(saved: SavedDevice, link: Link, podName: string | undef
     return link.device !== undefined && `${link.device.bus}/${link.device.name}` === host.bus;
   if (host.permMac !== undefined && link.permMac !== undefined) return host.permMac === link.permMac;
   if (host.kind !== link.kind) return false;
+  const sameMac = host.mac !== undefined && link.mac === host.mac;
+  if (podName !== undefined)
+    return link.index === (saved.index ?? host.index) || (sameMac && link.name === podName);
   // The kernel gives a moved link another index where its own is taken, and does not give it back.
-  if (podName === undefined) return link.index === host.index || link.name === host.name;
-  return link.index === (saved.index ?? host.index) || (link.mac === host.mac && link.name === podName);
+  const sameIndex = link.index === host.index || link.index === saved.index;
+  const samePeer = host.parentIndex !== undefined && link.parentIndex === host.parentIndex;
+  return (link.name === host.name && (sameMac || sameIndex || samePeer)) || (sameIndex && sameMac);
 }
 
 /** The key that lets a device have one holder only. */

@@ -22,6 +22,17 @@ export function findParent(place: Namespace, config: MacvlanConfig, network: str
   return parent;
 }
 
+/** As findParent. @throws ManifoldError 'kernel' when the parent is down: no macvlan comes up over it */
+export function findParentUp(place: Namespace, config: MacvlanConfig, network: string): Link {
+  const parent = findParent(place, config, network);
+  if (parent.up) return parent;
+  throw new ManifoldError(
+    'kernel',
+    `Cannot create a macvlan of network ${network}: its parent ${parent.name} is down`,
+    { hint: `A macvlan comes up only over a parent that is up: ip link set ${parent.name} up` },
+  );
+}
+
 function byName(place: Namespace, name: string, network: string): Link {
   const parent = place.link({ name });
   if (parent !== undefined) return parent;

@@ -13,7 +13,7 @@ import type { Namespace } from '../../pkg/kernel/kernel.ts';
 import { KernelError } from '../../pkg/kernel/kernel-error.ts';
 import { NOTHING_THERE, planInterface } from '../../pkg/kernel/plan.ts';
 import { type MacvlanConfig, macvlanConfig } from './config.ts';
-import { findParent } from './parent.ts';
+import { findParent, findParentUp } from './parent.ts';
 import { macCandidates, wantedMacvlan } from './plan.ts';
 import { retractMacvlan } from './retract.ts';
 
@@ -36,7 +36,7 @@ function add(deps: AttachDeps, call: AddCall<MacvlanConfig>) {
   const { config } = call;
   const requested = requestedMac(config, call.args);
   // Checked before anything is written or made; in the pod's namespace the parent is found when it is open.
-  if (!config.linkInContainer) findParent(deps.kernel.host(), config, call.network);
+  if (!config.linkInContainer) findParentUp(deps.kernel.host(), config, call.network);
   const macs = macCandidates(config, requested, {
     podUid: podOf(call.args).uid,
     containerId: call.containerId,
@@ -61,11 +61,7 @@ function put(
 ): PutLink {
   const { config, ifname } = call;
   const place = config.linkInContainer ? pod : deps.kernel.host();
-  const parent = findParent(place, config, call.network);
-  if (!parent.up)
-    throw new ManifoldError('kernel', `Cannot create ${ifname}: its parent ${parent.name} is down`, {
-      hint: `A macvlan comes up only over a parent that is up: ip link set ${parent.name} up`,
-    });
+  const parent = findParentUp(place, config, call.network);
   const [mac, ...others] = macs;
   const wanted = wantedMacvlan(config, parent, ifname, mac);
   const report = (text: string) => call.log.error('could not undo', { ifname, reason: text });
@@ -78,7 +74,7 @@ function put(
     const link = pod.link({ index: applied.index });
     if (link === undefined)
       throw new ManifoldError('kernel', `Cannot find ${ifname} right after it was created`);
-    return { link, saved: { index: link.index, mac: link.mac }, undo: applied.undo };
+    return { link, saved: { index: link.index, mac: link.mac } };
   } catch (error) {
     if (!(error instanceof KernelError && error.errno === 'EADDRINUSE')) throw error;
     if (others.length > 0) return put(deps, call, pod, others);
@@ -111,9 +107,9 @@ async function check(deps: AttachDeps, call: CheckCall<MacvlanConfig>): Promise<
 async function status(deps: AttachDeps, call: Call<MacvlanConfig>): Promise<void> {
   const host = deps.kernel.host();
   try {
-    if (!call.config.linkInContainer) findParent(host, call.config, call.network);
+    if (!call.config.linkInContainer) findParentUp(host, call.config, call.network);
   } catch (error) {
-    if (!isManifoldError(error, 'not-found', 'bad-config')) throw error;
+    if (!isManifoldError(error, 'not-found', 'bad-config', 'kernel')) throw error;
     throw new ManifoldError('unavailable', error.message, {
       cause: error,
       ...(error.hint ? { hint: error.hint } : {}),

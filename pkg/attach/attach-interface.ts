@@ -3,6 +3,7 @@
 import type { AddCall } from '../cni/plugin.ts';
 import type { CniInterface, CniResult } from '../cni/result.ts';
 import { isManifoldError, ManifoldError } from '../errors/manifold-error.ts';
+import { canonicalCidr } from '../ip/cidr.ts';
 import { applySteps, readInterface } from '../kernel/apply.ts';
 import type { Link, Namespace } from '../kernel/kernel.ts';
 import { planInterface } from '../kernel/plan.ts';
@@ -13,7 +14,7 @@ import { configuredDns, interfaceResult } from './interface-result.ts';
 import { addIpam, ipamType } from './ipam.ts';
 import { clearLeftovers } from './leftovers.ts';
 import { finishRecord, forgetRecord } from './records.ts';
-import type { Retract } from './retract.ts';
+import { type Retract, retractSafely } from './retract.ts';
 
 export interface ManifoldConfig {
   readonly manifold: StoreLocation;
@@ -24,8 +25,6 @@ export interface PutLink {
   readonly link: Link;
   /** Kept in the record for DEL and CHECK. */
   readonly saved: InterfaceRecord['saved'];
-  /** @returns what could not be undone, in words */
-  undo(): string[];
 }
 
 export interface Attachable {
@@ -56,7 +55,7 @@ export async function attachInterface(
   const store = deps.openStore(call.config.manifold);
   const pod = deps.kernel.open(call.netns);
   try {
-    clearLeftovers(deps, store, call, what.plugin, what.retract);
+    await clearLeftovers(deps, store, call, what.plugin, what.retract);
     refuseExisting(call, pod);
     const record: InterfaceRecord = {
       containerId: call.containerId,
@@ -89,13 +88,14 @@ async function attachRecorded(
 ): Promise<CniResult> {
   const type = ipamType(call.raw);
   let put: PutLink | undefined;
+  let ipam: CniResult | undefined;
   let askedIpam = false;
   try {
     deps.step('put');
     put = what.put?.(pod);
     deps.step('ipam');
     askedIpam = type !== undefined;
-    const ipam = type === undefined ? undefined : await addIpam(call, type);
+    ipam = type === undefined ? undefined : await addIpam(call, type);
     deps.step('configure');
     const link = put === undefined ? undefined : configureLink(call, pod, put, ipam);
     const made: CniInterface = {
@@ -109,18 +109,20 @@ async function attachRecorded(
     finishRecord(store, { ...record, ...(put === undefined ? {} : { saved: put.saved }) });
     deps.step('announce');
     if (link !== undefined && ipam?.ips !== undefined) {
-      const addresses = ipam.ips.map((ip) => ip.address);
+      const addresses = ipam.ips.map((ip) => canonicalCidr(ip.address));
       for (const text of pod.announce(link.index, addresses, ANNOUNCE))
         call.log.warn('announcement failed', { ifname: call.ifname, reason: text });
     }
     return interfaceResult(made, ipam, configuredDns(call.raw), call.prevResult);
   } catch (error) {
-    const problems = put?.undo() ?? [];
-    // A plugin that is not there holds nothing.
-    if (askedIpam && type !== undefined && !isManifoldError(error, 'not-found'))
-      await releaseAfterFailure(call, type);
-    for (const text of problems) call.log.error('could not undo', { ifname: call.ifname, reason: text });
-    if (problems.length === 0) forgetRecord(store, record, call.config.manifold.runDir, call.log);
+    const current = put === undefined ? record : { ...record, saved: put.saved };
+    const { ifname, log } = call;
+    const problems = retractSafely(what.retract, { ifname, record: current, storeLost: false, pod, log });
+    // A plugin that is not there was not run, and holds nothing.
+    const ranIpam = askedIpam && !(ipam === undefined && isManifoldError(error, 'not-found'));
+    if (ranIpam && type !== undefined) await releaseAfterFailure(call, type);
+    for (const text of problems) log.error('could not undo', { ifname, reason: text });
+    if (problems.length === 0) forgetRecord(store, record, call.config.manifold.runDir, log);
     throw error;
   }
 }

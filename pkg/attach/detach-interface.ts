@@ -7,7 +7,7 @@ import type { ManifoldConfig } from './attach-interface.ts';
 import { type AttachDeps, describePod } from './deps.ts';
 import { forwardGc, ipamType } from './ipam.ts';
 import { forgetRecord } from './records.ts';
-import type { Retract } from './retract.ts';
+import { type Retract, retractSafely } from './retract.ts';
 
 /**
  * Succeeds when nothing is left to delete, whatever is missing.
@@ -21,7 +21,10 @@ export async function detachInterface(
 ): Promise<void> {
   const { store, record } = readRecord(deps, call, plugin);
   deps.step('retract');
-  const problems = retractNow(deps, call, record, store === undefined, retract);
+  const problems = isAnothers(store, record, call)
+    ? []
+    : retractNow(deps, call, record, store === undefined, retract);
+  for (const reason of problems) call.log.error('could not put back', { ifname: call.ifname, reason });
   deps.step('release');
   await release(call, record !== undefined);
   if (problems.length > 0)
@@ -63,6 +66,19 @@ function readRecord(
     call.log.warn('store cannot be read: going by names', { reason: error.message });
     return { store: undefined, record: undefined };
   }
+}
+
+/**
+ * An ADD that was refused because another network has the interface name leaves no record, and the runtime calls its
+ * DEL all the same: the interface under that name is the other network's.
+ */
+function isAnothers(
+  store: NodeStore | undefined,
+  record: InterfaceRecord | undefined,
+  { containerId, ifname }: DelCall<ManifoldConfig>,
+): boolean {
+  if (store === undefined || record !== undefined) return false;
+  return store.interfaces.all().some((r) => r.containerId === containerId && r.ifname === ifname);
 }
 
 function retractNow(
@@ -127,12 +143,10 @@ function collectOne(
   const opened = deps.kernel.openIfThere(record.netns);
   try {
     const pod = opened?.id === record.netnsId ? opened : undefined;
-    const problems = retract({ ifname: record.ifname, record, storeLost: false, pod, log: call.log });
+    const target = { ifname: record.ifname, record, storeLost: false, pod, log: call.log };
+    const problems = retractSafely(retract, target);
     if (problems.length === 0) forgetRecord(store, record, call.config.manifold.runDir, call.log);
     return problems;
-  } catch (error) {
-    if (!isManifoldError(error)) throw error;
-    return [error.message];
   } finally {
     opened?.close();
   }

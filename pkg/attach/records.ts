@@ -9,7 +9,7 @@ export function finishRecord(store: NodeStore, record: InterfaceRecord): void {
   store.transaction(() => {
     store.interfaces.put({ ...record, state: 'added' });
     for (const lease of store.leases.ofContainer(record.containerId)) {
-      if (lease.ifname === record.ifname && lease.state === 'claimed')
+      if (lease.ifname === record.ifname && lease.network === record.network && lease.state === 'claimed')
         store.leases.put({ ...lease, state: 'held' });
     }
   });

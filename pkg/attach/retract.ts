@@ -1,5 +1,6 @@
 // How a plugin takes back what it did to one interface: the one function behind DEL, GC and the clearing of leftovers.
 
+import { isManifoldError } from '../errors/manifold-error.ts';
 import type { Namespace } from '../kernel/kernel.ts';
 import type { Logger } from '../log/logger.ts';
 import type { InterfaceRecord } from '../state/node-store.ts';
@@ -21,3 +22,13 @@ export interface RetractTarget {
  * @throws ManifoldError when the interface may still be in the pod: its addresses must not be released
  */
 export type Retract = (target: RetractTarget) => string[];
+
+/** For where a failure must not hide another: what the kernel refuses comes back as text too. */
+export function retractSafely(retract: Retract, target: RetractTarget): string[] {
+  try {
+    return retract(target);
+  } catch (error) {
+    if (!isManifoldError(error)) throw error;
+    return [error.message];
+  }
+}

@@ -158,6 +158,8 @@ export interface LinkChange {
   readonly arp?: boolean;
   readonly txQueueLength?: number;
   readonly group?: number;
+  /** Makes it a port of that bridge, bond or VRF. */
+  readonly masterIndex?: number;
   /** An empty string clears it. */
   readonly alias?: string;
   readonly addAltnames?: readonly string[];
@@ -203,6 +205,8 @@ export interface NewRoute {
   readonly priority?: number;
   readonly table?: number;
   readonly scope?: number;
+  /** rtnetlink's number. @default 3, boot: as `ip route add` does */
+  readonly protocol?: number;
   readonly mtu?: number;
   readonly advmss?: number;
 }

@@ -171,13 +171,14 @@ export function newVethBody(name: string, peer: string, peerTargetFd: number): U
 
 /** Body of RTM_NEWLINK for all of a change but altnames and virtual functions; undefined when nothing is left. */
 export function setLinkBody(index: number, change: LinkChange): Uint8Array[] | undefined {
-  const { name, mac, mtu, txQueueLength, group, alias } = change;
+  const { name, mac, mtu, txQueueLength, group, masterIndex, alias } = change;
   const attributes = [
     ...(name === undefined ? [] : [string(IFLA_IFNAME, name)]),
     ...(mac === undefined ? [] : [attribute(IFLA_ADDRESS, parseMac(mac))]),
     ...(mtu === undefined ? [] : [u32(IFLA_MTU, mtu)]),
     ...(txQueueLength === undefined ? [] : [u32(IFLA_TXQLEN, txQueueLength)]),
     ...(group === undefined ? [] : [u32(IFLA_GROUP, group)]),
+    ...(masterIndex === undefined ? [] : [u32(IFLA_MASTER, masterIndex)]),
     // Without a NUL: an attribute of no bytes clears the alias.
     ...(alias === undefined ? [] : [attribute(IFLA_IFALIAS, Buffer.from(alias))]),
   ];

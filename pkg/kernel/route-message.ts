@@ -82,7 +82,7 @@ export function newRouteBody(route: NewRoute): Uint8Array[] {
       length: dstLength(route),
       scope: route.scope ?? scope,
       type: RTN_UNICAST,
-      protocol: RTPROT_BOOT,
+      protocol: route.protocol ?? RTPROT_BOOT,
     }),
     ...attributes,
     ...(route.source === undefined ? [] : [attribute(RTA_PREFSRC, parseAddress(route.source).bytes)]),

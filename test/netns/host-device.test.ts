@@ -179,6 +179,29 @@ describe('a device that the host uses is refused', () => {
     expect(await node.call('host-device', 'STATUS', conf())).toMatchObject({ code: 1, json: { code: 50 } });
   });
 
+  test.each([
+    ['macvlan', ['type', 'macvlan', 'mode', 'bridge']],
+    ['macvlan on that macvlan’s like', ['type', 'macvlan', 'mode', 'private']],
+  ])('when the host has its address on a %s above it', async (_what, type) => {
+    node.ip('link', 'add', 'up0', 'link', 'eth5', ...type);
+    node.ip('link', 'set', 'up0', 'up');
+    node.ip('addr', 'add', '192.0.2.2/24', 'dev', 'up0');
+    node.ip('route', 'add', 'default', 'via', '192.0.2.1');
+    const outcome = await add(conf());
+    expect(outcome.code).toBe(1);
+    expect(outcome.json.msg).toContain("up0, which stands on it, carries the host's default route");
+    expect(onHost()).toBeDefined();
+  });
+
+  test('forced out of a bridge, it is a port of it again afterwards', async () => {
+    node.ip('link', 'add', 'br0', 'type', 'bridge');
+    node.ip('link', 'set', 'eth5', 'master', 'br0');
+    const c = conf({ manifold: { ...node.manifold, force: true } });
+    expect(await add(c)).toMatchObject({ code: 0 });
+    expect(await del(c)).toMatchObject({ code: 0 });
+    expect(node.ip('link', 'show', 'eth5')).toContain('master br0');
+  });
+
   test('forced, it is taken, and its addresses and routes come back with it', async () => {
     node.ip('addr', 'add', '192.0.2.2/24', 'dev', 'eth5');
     node.ip('route', 'add', '198.51.100.0/24', 'via', '192.0.2.1', 'dev', 'eth5', 'metric', '77');
@@ -248,6 +271,18 @@ describe('defects of the reference plugin', () => {
     });
   });
 
+  test('a link that has the device’s old index, or its name, but is another: it is left alone', async () => {
+    await add(conf());
+    const index = String(node.links('a')[0]?.ifindex);
+    node.removePod('a'); // and with it the veth end: the device is gone
+    node.ip('link', 'add', 'other', 'index', index, 'type', 'veth', 'peer', 'name', 'other-w');
+    node.ip('link', 'set', 'other', 'up', 'mtu', '1450');
+    const before = node.links().find((link) => link.ifname === 'other');
+    expect(await del(conf())).toMatchObject({ code: 0 });
+    expect(node.links().find((link) => link.ifname === 'other')).toEqual(before);
+    node.addPod('a');
+  });
+
   test('a device that was down comes back down', async () => {
     node.ip('link', 'set', 'eth5', 'down');
     await add(conf());
@@ -296,6 +331,22 @@ describe('defects of the reference plugin', () => {
     });
     expect(onHost()).toBeDefined();
   });
+});
+
+test('its own name cannot be put back: ADD reports why it failed, and the device stays reserved until it can', async () => {
+  const ipam = scriptIpam(
+    node,
+    'takes-name',
+    `cat > /dev/null; ip -n ${node.name} link add eth5 type bridge; exit 1`,
+  );
+  const outcome = await add(conf({ ipam: { type: ipam.type } }), { env: { CNI_PATH: ipam.path } });
+  expect(outcome.code).toBe(1);
+  expect(outcome.json.msg).toContain('takes-name');
+  node.addPod('b');
+  expect((await add(conf(), { pod: 'b' })).code).toBe(1);
+  node.ip('link', 'del', 'eth5');
+  expect(await del(conf())).toMatchObject({ code: 0 });
+  expect(onHost()?.flags).toContain('UP');
 });
 
 test('a device that another pod has is refused, and the pod is named', async () => {

@@ -328,6 +328,10 @@ describe('defects of the reference plugin', () => {
     expect(outcome.json.msg).toContain('Cannot find parent interface nope');
     expect(outcome.json.details).toContain('eth0');
     expect(await node.call('macvlan', 'STATUS', conf())).toMatchObject({ code: 0, stdout: '' });
+    node.ip('link', 'set', 'eth0', 'down');
+    const down = await node.call('macvlan', 'STATUS', conf());
+    expect(down).toMatchObject({ code: 1, json: { code: 50 } });
+    expect(down.json.msg).toContain('its parent eth0 is down');
   });
 
   test('GC answers 0 and does nothing: ours frees interface and address of what is not valid', async () => {
@@ -362,6 +366,23 @@ describe('defects of the reference plugin', () => {
       await del(conf());
     },
   );
+});
+
+test('an address that cannot be set: IPAM is asked to release it, whatever the kernel’s error', async () => {
+  const vanishes = `cat > /dev/null; ip -n ${node.name}-a link del net1; printf '%s' '{"cniVersion":"1.1.0","ips":[{"address":"10.20.0.5/24"}]}'`;
+  const ipam = scriptIpam(node, 'vanishing-ipam', vanishes);
+  const outcome = await add(conf({ ipam: { type: ipam.type } }), { env: { CNI_PATH: ipam.path } });
+  expect(outcome.code).toBe(1);
+  expect(ipam.calls()).toEqual(['ADD', 'DEL']);
+});
+
+test('a network that wants a name which another network has: its ADD and its DEL do the other no harm', async () => {
+  const added = await add(conf());
+  const other = conf({ name: 'other', ipam: { type: 'manifold-ipam', range: '10.21.0.0/24' } });
+  expect((await add(other)).code).toBe(1);
+  expect(await del(other)).toMatchObject({ code: 0 });
+  expect(await check(conf(), added.json)).toMatchObject({ code: 0 });
+  await del(conf());
 });
 
 test('an IPAM plugin that is not there: ADD says where it was looked for and leaves nothing, DEL succeeds', async () => {
