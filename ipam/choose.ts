@@ -139,8 +139,8 @@ function refuseIfHeld(request: ClaimRequest, domain: string, address: Address, v
   );
 }
 
-const isOwn = (lease: LeaseRecord, { owner, ifname }: ClaimRequest): boolean =>
-  lease.owner === owner && lease.ifname === ifname;
+const isOwn = (lease: LeaseRecord, { owner, ifname, network }: ClaimRequest): boolean =>
+  lease.owner === owner && lease.ifname === ifname && lease.network === network;
 
 const grantOf = (pool: Pool, address: Address): Grant => ({
   domain: pool.domain,

@@ -32,7 +32,7 @@ describe('claims', () => {
     ]);
     expect(node.leases.all().map((lease) => lease.state)).toEqual(['claimed', 'claimed']);
     expect(await give(small, { uid: 'u1' })).toEqual(['10.0.0.2']);
-    await store.markHeld({ containerId: 'c1', ifname: 'net2' });
+    await store.markHeld({ containerId: 'c1', ifname: 'net2', network: 'rail1' });
     expect(node.leases.all().map((lease) => lease.state)).toEqual(['held', 'held']);
     await releaseClaims(store, requests);
     expect(node.leases.all().map((lease) => lease.state)).toEqual(['resting', 'resting']);

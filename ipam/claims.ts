@@ -1,16 +1,13 @@
 // From a call to what is to be claimed; and the claims of all attachments of a pod at once, for the meta plugin.
 import { podOf } from '../pkg/attach/deps.ts';
-import type { AttachmentId } from '../pkg/cni/plugin.ts';
 import { ManifoldError } from '../pkg/errors/manifold-error.ts';
 import { type Address, readAddress } from '../pkg/ip/address.ts';
 import { readCidr } from '../pkg/ip/cidr.ts';
 import { type IpamConfig, uniqueAddresses } from './config.ts';
-import type { ClaimRequest, Grant, LeaseStore } from './lease-store.ts';
+import type { ClaimRequest, Grant, LeaseHolder, LeaseStore } from './lease-store.ts';
 
 /** The parts of an ADD that say who asks. */
-export interface Claimant extends AttachmentId {
-  /** `name` of the network configuration. */
-  readonly network: string;
+export interface Claimant extends LeaseHolder {
   readonly netns: string;
   /** CNI_ARGS. */
   readonly args: Readonly<Record<string, string>>;
@@ -49,7 +46,7 @@ export const claimForPod = (store: LeaseStore, requests: readonly ClaimRequest[]
   store.claim(requests, 'claimed');
 
 /** Lets the claims of a pod whose ADD failed rest. */
-export async function releaseClaims(store: LeaseStore, requests: readonly AttachmentId[]): Promise<void> {
+export async function releaseClaims(store: LeaseStore, requests: readonly LeaseHolder[]): Promise<void> {
   for (const request of requests) await store.release(request);
 }
 

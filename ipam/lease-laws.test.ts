@@ -17,7 +17,7 @@ afterEach(() => expect(world.close()).toEqual([]));
 
 const request = claimRequest;
 const give = (ipam: JsonObject, asking?: Asking) => world.give(ipam, asking);
-const free = (container: string, ifname?: string) => world.free(container, ifname);
+const free = (container: string, ifname: string, network: string) => world.free(container, ifname, network);
 
 test('the lowest free address is what a walk through the range would find', () => {
   const range: AddressRange = { family: 4, first: 10n, last: 40n };
@@ -70,7 +70,7 @@ test('whatever comes and goes: no address twice, none that may not be given, and
         const ifname = `${network}0`;
         const before = model.get(key);
         if (!add) {
-          await free(container, ifname);
+          await free(container, ifname, network);
           if (before?.sandbox === sandbox) model.delete(key);
           continue;
         }

@@ -7,10 +7,14 @@ import type { LeaseRecord, PodRef } from '../pkg/state/node-store.ts';
 import type { FixedAddress } from './config.ts';
 import type { Pool } from './pool.ts';
 
-/** What one attachment is to be given. */
-export interface ClaimRequest extends AttachmentId {
-  /** `name` of the network configuration, for people. */
+/** Whose leases are meant: a container may be asked for one interface name by two networks, one of which is refused. */
+export interface LeaseHolder extends AttachmentId {
+  /** `name` of the network configuration. */
   readonly network: string;
+}
+
+/** What one attachment is to be given. */
+export interface ClaimRequest extends LeaseHolder {
   /** Pod UID, or the container ID where there is none. */
   readonly owner: string;
   readonly pod: PodRef;
@@ -33,7 +37,7 @@ export interface Grant {
 /** What a choice may be made from. Addresses chosen before in the same claim are seen as taken. */
 export interface LeaseView {
   get(domain: string, address: Address): LeaseRecord | undefined;
-  /** All leases of the requesting owner and interface, resting ones too. */
+  /** All leases of the requesting owner, interface and network, resting ones too. */
   own(): readonly LeaseRecord[];
   /** The lowest address of the range that has no lease, not even a resting one. */
   lowestFree(domain: string, range: AddressRange): bigint | undefined;
@@ -48,25 +52,26 @@ export interface LeaseView {
 export interface LeaseStore {
   /**
    * Gives each request its addresses: all of all requests or none, and no address to two owners whatever other
-   * processes do meanwhile. An owner that has addresses keeps them, also when nothing else is free.
+   * processes do meanwhile. An owner that has addresses keeps them, also when nothing else is free; what it has
+   * in these pools beyond what it is given rests, and what it has in others may be another plugin's of its list.
    * @param as 'claimed' until the attachment stands, 'held' at once where nobody would say so later
    * @returns for each request its addresses, in the order of its sets, fixed ones last
    * @throws ManifoldError 'no-address', 'address-held', 'bad-config' (what was requested may not be given), 'state'
    */
   claim(requests: readonly ClaimRequest[], as: 'claimed' | 'held'): Promise<Grant[][]>;
   /** The attachment stands: its claimed leases are held. */
-  markHeld(id: AttachmentId): Promise<void>;
+  markHeld(holder: LeaseHolder): Promise<void>;
   /**
-   * Lets the leases of this container's interface rest. What a newer container of the same owner holds stays.
+   * Lets the leases of this container's interface on this network rest. What a newer container of the same owner holds stays.
    * None is no error.
    */
-  release(id: AttachmentId): Promise<void>;
-  /** Lets all leases of a network rest but those of these attachments. */
+  release(holder: LeaseHolder): Promise<void>;
+  /** Lets all leases of a network rest but those of these attachments and those that an ADD under way has claimed. */
   releaseAllBut(network: string, valid: readonly AttachmentId[]): Promise<void>;
   /** The lease of an address, resting ones too. */
   get(domain: string, address: Address): Promise<LeaseRecord | undefined>;
-  /** All leases of a container's interface that do not rest. */
-  ofAttachment(id: AttachmentId): Promise<LeaseRecord[]>;
+  /** All leases of a container's interface on a network that do not rest. */
+  ofAttachment(holder: LeaseHolder): Promise<LeaseRecord[]>;
   /** @throws ManifoldError when a claim for these sets could not be served now, saying why */
   ensureServing(network: string, sets: readonly (readonly Pool[])[]): Promise<void>;
 }

@@ -15,7 +15,7 @@ beforeEach(() => {
 afterEach(() => expect(world.close()).toEqual([]));
 
 const request = claimRequest;
-const give = (ipam: JsonObject, asking?: Asking) => world.give(ipam, asking);
+const give = (ipam: JsonObject, asking?: Asking, as?: 'claimed') => world.give(ipam, asking, as);
 const free = (container: string, ifname?: string) => world.free(container, ifname);
 const small = { range: '10.0.0.0/29', gateway: '10.0.0.1' }; // 2 to 6
 
@@ -92,10 +92,56 @@ describe('owners', () => {
     expect(node.leases.ofContainer('c1').map((lease) => lease.state)).toEqual(['resting', 'held']);
   });
 
-  test('what an owner no longer may have is given up for what it may', async () => {
+  test('what an owner asks for takes the place of what it had', async () => {
+    await give(small, { uid: 'u1' });
+    expect(await give(small, { uid: 'u1', ip: '10.0.0.5' })).toEqual(['10.0.0.5']);
+    expect(node.leases.get('', '10.0.0.2')?.state).toBe('resting');
+  });
+
+  test('what an owner no longer may have is released with the rest of its sandbox', async () => {
     await give(small, { uid: 'u1' });
     expect(await give({ range: '10.0.0.4/30' }, { uid: 'u1' })).toEqual(['10.0.0.5']);
-    expect(node.leases.get('', '10.0.0.2')?.state).toBe('resting');
+    await free('c1');
+    expect(node.leases.all().map((lease) => lease.state)).toEqual(['resting', 'resting']);
+  });
+
+  test('two plugins of one list with ranges of their own: what one claims is not given up by the other', async () => {
+    const far = { range: '10.9.0.0/29' };
+    const stateOf = (address: string) => node.leases.get('', address)?.state;
+    await store.claim([request(small), request(far)], 'claimed');
+    expect([stateOf('10.0.0.2'), stateOf('10.9.0.1')]).toEqual(['claimed', 'claimed']);
+    expect(await give(small)).toEqual(['10.0.0.2']);
+    expect(await give(far)).toEqual(['10.9.0.1']);
+    expect([stateOf('10.0.0.2'), stateOf('10.9.0.1')]).toEqual(['held', 'held']);
+    await free('c1');
+    expect([stateOf('10.0.0.2'), stateOf('10.9.0.1')]).toEqual(['resting', 'resting']);
+  });
+
+  test('two plugins of one list with overlapping ranges: both keep their own through a claim of both', async () => {
+    const upper = { range: '10.0.0.5-10.0.0.6/29' };
+    await give(small);
+    await give(upper);
+    const before = node.leases.all();
+    await store.claim([request(small), request(upper)], 'held');
+    expect(before.map((lease) => lease.address)).toEqual(['10.0.0.2', '10.0.0.5']);
+    expect(node.leases.all()).toEqual(before);
+  });
+
+  test('one container and interface on two networks: each network releases, finishes and gives its own', async () => {
+    const ids = ['rail0', 'rail1'].map((network) => ({ containerId: 'c1', ifname: 'net1', network }));
+    const [rail0, rail1] = ids;
+    if (rail0 === undefined || rail1 === undefined) throw new Error('two networks');
+    expect(await give(small, { network: 'rail0' }, 'claimed')).toEqual(['10.0.0.2']);
+    expect(await give(small, { network: 'rail1' }, 'claimed')).toEqual(['10.0.0.3']);
+    await expect(give(small, { network: 'rail1', ip: '10.0.0.2' })).rejects.toMatchObject({
+      code: 'address-held',
+    });
+    await store.markHeld(rail1);
+    expect((await store.ofAttachment(rail0)).map((lease) => lease.state)).toEqual(['claimed']);
+    expect((await store.ofAttachment(rail1)).map((lease) => lease.state)).toEqual(['held']);
+    await store.release(rail1);
+    expect((await store.ofAttachment(rail0)).map((lease) => lease.address)).toEqual(['10.0.0.2']);
+    expect(await store.ofAttachment(rail1)).toEqual([]);
   });
 });
 
@@ -175,6 +221,17 @@ test('GC lets the leases of a network rest that nobody names, and no others', as
   expect(
     node.leases.all().map(({ containerId, ifname, state }) => `${containerId} ${ifname} ${state}`),
   ).toEqual(['a net1 held', 'b net1 resting', 'a net2 resting', 'c net1 held']);
+});
+
+test('GC leaves what an ADD under way has claimed, and frees what a dead one did', async () => {
+  for (const container of ['live', 'dead']) await give(small, { container }, 'claimed');
+  const [claimed] = node.leases.ofContainer('dead');
+  if (claimed !== undefined) node.leases.put({ ...claimed, writer: world.deadWriter() });
+  await store.releaseAllBut('rail0', []);
+  expect(node.leases.all().map(({ containerId, state }) => `${containerId} ${state}`)).toEqual([
+    'live claimed',
+    'dead resting',
+  ]);
 });
 
 test('among 10,000 leases and 3000 exclusions in a /16 and in a /64 the lowest free address is found', async () => {

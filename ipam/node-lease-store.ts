@@ -1,12 +1,11 @@
 // Leases in the node's store: a claim is one transaction.
-import type { AttachmentId } from '../pkg/cni/plugin.ts';
 import { formatAddress, parseAddress } from '../pkg/ip/address.ts';
 import { type AddressRange, sizeOf } from '../pkg/ip/range.ts';
 import type { Kernel } from '../pkg/kernel/kernel.ts';
 import type { LeaseRecord, NodeStore } from '../pkg/state/node-store.ts';
 import { chooseAddresses } from './choose.ts';
 import { exhausted } from './exhausted.ts';
-import type { ClaimRequest, Grant, LeaseStore, LeaseView } from './lease-store.ts';
+import type { ClaimRequest, Grant, LeaseHolder, LeaseStore, LeaseView } from './lease-store.ts';
 import { isUsable, type Pool, spanOf } from './pool.ts';
 
 export interface NodeLeaseDeps {
@@ -19,22 +18,30 @@ export interface NodeLeaseDeps {
 export function nodeLeaseStore(store: NodeStore, deps: NodeLeaseDeps): LeaseStore {
   const { leases } = store;
   const rest = (lease: LeaseRecord) => leases.put({ ...lease, state: 'resting', released: deps.now() });
-  const active = ({ containerId, ifname }: AttachmentId) =>
-    leases.ofContainer(containerId).filter((lease) => lease.ifname === ifname && lease.state !== 'resting');
+  const active = ({ containerId, ifname, network }: LeaseHolder) =>
+    leases
+      .ofContainer(containerId)
+      .filter((lease) => lease.ifname === ifname && lease.network === network && lease.state !== 'resting');
 
   return {
     async claim(requests, as) {
-      return store.transaction(() => requests.map((request) => claimOne(store, deps, request, as)));
+      return store.transaction(() => {
+        const given = new Set<string>();
+        const grants = requests.map((request) => claimOne(store, deps, request, as, given));
+        // Only now: what one request leaves may be given to the next.
+        for (const request of requests) leftoversOf(store, request, given).forEach(rest);
+        return grants;
+      });
     },
-    async markHeld(id) {
+    async markHeld(holder) {
       store.transaction(() => {
-        for (const lease of active(id))
+        for (const lease of active(holder))
           if (lease.state === 'claimed') leases.put({ ...lease, state: 'held' });
       });
     },
-    async release(id) {
+    async release(holder) {
       // Read first: a DEL of what holds nothing needs no store that can be written.
-      if (active(id).length > 0) store.transaction(() => active(id).forEach(rest));
+      if (active(holder).length > 0) store.transaction(() => active(holder).forEach(rest));
     },
     async releaseAllBut(network, valid) {
       const kept = new Set(valid.map(({ containerId, ifname }) => `${containerId} ${ifname}`));
@@ -43,6 +50,8 @@ export function nodeLeaseStore(store: NodeStore, deps: NodeLeaseDeps): LeaseStor
           if (
             lease.network === network &&
             lease.state !== 'resting' &&
+            // The runtime lists what has been added: an ADD that is under way is in no list yet.
+            !(lease.state === 'claimed' && store.isAlive(lease.writer)) &&
             !kept.has(`${lease.containerId} ${lease.ifname}`)
           )
             rest(lease);
@@ -51,8 +60,8 @@ export function nodeLeaseStore(store: NodeStore, deps: NodeLeaseDeps): LeaseStor
     async get(domain, address) {
       return leases.get(domain, formatAddress(address));
     },
-    async ofAttachment(id) {
-      return active(id);
+    async ofAttachment(holder) {
+      return active(holder);
     },
     async ensureServing(network, sets) {
       store.ensureWritable();
@@ -69,11 +78,11 @@ function claimOne(
   deps: NodeLeaseDeps,
   request: ClaimRequest,
   as: 'claimed' | 'held',
+  given: Set<string>,
 ): Grant[] {
   const { network, owner, ifname, containerId, pod, netns } = request;
-  const before = store.leases.ofOwner(owner, ifname);
-  const given = new Set<string>();
-  const grants = chooseAddresses(
+  const before = leasesOf(store, request);
+  return chooseAddresses(
     request,
     viewOf(store, deps, () => before),
     ({ domain, address: chosen }) => {
@@ -101,15 +110,22 @@ function claimOne(
       });
     },
   );
-  // What the owner had on this network and is not given again, since the range or the request is another now.
-  for (const lease of before)
-    if (
-      lease.network === network &&
-      lease.state !== 'resting' &&
-      !given.has(`${lease.domain} ${lease.address}`)
-    )
-      store.leases.put({ ...lease, state: 'resting', released: deps.now() });
-  return grants;
+}
+
+const leasesOf = (store: NodeStore, { owner, ifname, network }: ClaimRequest): LeaseRecord[] =>
+  store.leases.ofOwner(owner, ifname).filter((lease) => lease.network === network);
+
+/**
+ * What the owner had of these pools and is not given again, since it asks for another now. What it has beside them
+ * may be another plugin's of the same list.
+ */
+function leftoversOf(store: NodeStore, request: ClaimRequest, given: ReadonlySet<string>): LeaseRecord[] {
+  const pools = request.sets.flat();
+  return leasesOf(store, request).filter(({ domain, address, state }) => {
+    if (state === 'resting' || given.has(`${domain} ${address}`)) return false;
+    const own = parseAddress(address);
+    return pools.some((pool) => pool.domain === domain && isUsable(pool, own));
+  });
 }
 
 function viewOf(store: NodeStore, { kernel }: NodeLeaseDeps, own: () => readonly LeaseRecord[]): LeaseView {

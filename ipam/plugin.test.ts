@@ -8,6 +8,7 @@ import { ManifoldError } from '../pkg/errors/manifold-error.ts';
 import { checkState } from '../pkg/state/check-state.ts';
 import type { NodeStore } from '../pkg/state/node-store.ts';
 import { openNodeStore } from '../pkg/state/open-node-store.ts';
+import { deferredReleases } from '../pkg/state/spool.ts';
 import { callPlugin } from '../test/kit/call-plugin.ts';
 import { createIpam } from './plugin.ts';
 
@@ -129,6 +130,16 @@ test('CHECK is content with what ADD gave, and with the addresses of other plugi
   expect((await call('CHECK', { more: added('10.0.0.2/29', '192.168.0.5/24') })).output).toBeUndefined();
 });
 
+test('a refused ADD of another network for the same interface, and its DEL, leave the lease alone', async () => {
+  await call('ADD');
+  await call('ADD', { more: { name: 'rail1' } });
+  expect((await call('DEL', { more: { name: 'rail1' } })).output).toBeUndefined();
+  expect((await call('CHECK', { more: added('10.0.0.2/29') })).output).toBeUndefined();
+  expect((await call('CHECK', { more: { name: 'rail1', ...added('10.0.0.2/29') } })).output?.msg).toBe(
+    'Cannot confirm the addresses of net1 of container c1 on network rail1: 10.0.0.2 is leased to pod ns/p on network rail0 (container c1, net1)',
+  );
+});
+
 test.each([
   [
     'was released',
@@ -197,6 +208,7 @@ test('a store that cannot be used: ADD fails, STATUS is 50, and DEL writes the r
     details: expect.stringContaining('move it'),
   });
   expect((await call('DEL')).output).toBeUndefined();
+  expect(deferredReleases(join(root, 'run'))).toMatchObject([{ network: 'rail0', only: 'leases' }]);
   const later = openNodeStore(join(root, 'state'), { runDirectory: join(root, 'run') });
   expect(later.leases.all().map((lease) => lease.state)).toEqual(['resting']);
   later.close();

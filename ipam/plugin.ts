@@ -61,13 +61,13 @@ function ipOf({ address, prefix, gateway }: Grant): CniIp {
 }
 
 async function del(call: DelCall<IpamConfig>, open: () => LeaseStore): Promise<void> {
-  const { containerId, ifname } = call;
+  const { containerId, ifname, network } = call;
   try {
-    await open().release({ containerId, ifname });
+    await open().release({ containerId, ifname, network });
   } catch (error) {
     if (!isManifoldError(error, 'state', 'try-later')) throw error;
     // DEL must not fail for it: the lease is released by the next process that can write the store.
-    deferRelease(call.config.runDir, { containerId, ifname, only: 'leases' }, error.message);
+    deferRelease(call.config.runDir, { containerId, ifname, network, only: 'leases' }, error.message);
     call.log.warn('release deferred', { reason: error.message });
   }
 }
@@ -103,14 +103,16 @@ function differenceOf(leases: readonly LeaseRecord[], call: AttachmentCall<IpamC
   const [lease] = leases;
   if (lease === undefined) return 'is leased to nobody';
   const mine = leases.some(
-    ({ state, owner, ifname, containerId }) =>
+    ({ state, owner, ifname, containerId, network }) =>
       state !== 'resting' &&
+      network === call.network &&
       owner === ownerOf(call) &&
       ifname === call.ifname &&
       containerId === call.containerId,
   );
   if (mine) return undefined;
-  const holder = `${podName(lease.pod, lease.containerId)} (container ${lease.containerId}, ${lease.ifname})`;
+  const elsewhere = lease.network === call.network ? '' : ` on network ${lease.network}`;
+  const holder = `${podName(lease.pod, lease.containerId)}${elsewhere} (container ${lease.containerId}, ${lease.ifname})`;
   return lease.state === 'resting' ? `was released, last held by ${holder}` : `is leased to ${holder}`;
 }
 

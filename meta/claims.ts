@@ -9,7 +9,7 @@ import { deriveConfig } from '../pkg/cni/run-list.ts';
 import { isManifoldError, ManifoldError } from '../pkg/errors/manifold-error.ts';
 import type { AttachmentRecord, NodeStore } from '../pkg/state/node-store.ts';
 import type { MetaDeps } from './deps.ts';
-import { listOfRecord, placeOf } from './journal.ts';
+import { listOfRecord, networkNameOf, placeOf } from './journal.ts';
 import { ipamTypeOf } from './network.ts';
 
 const OUR_IPAM = 'manifold-ipam';
@@ -48,4 +48,4 @@ function requestsOf(record: AttachmentRecord): ClaimRequest[] {
 
 /** Frees what was claimed for an attachment whose plugins were never called. None is no error. */
 export const releaseClaims = (deps: MetaDeps, store: NodeStore, record: AttachmentRecord): Promise<void> =>
-  nodeLeaseStore(store, deps).release(record);
+  nodeLeaseStore(store, deps).release({ ...record, network: networkNameOf(record) });

@@ -120,6 +120,7 @@ export async function forget(
   call: Call<MetaConfig>,
 ): Promise<void> {
   const { containerId, ifname } = record;
+  const network = networkNameOf(record);
   try {
     if (record.state === 'planned') await releaseClaims(deps, store, record);
     store.attachments.remove(record);
@@ -127,7 +128,7 @@ export async function forget(
     if (!isManifoldError(error, 'state', 'try-later')) throw error;
     call.log.warn('store cannot be written: release is carried out later', { reason: error.message });
     const only = record.state === 'planned' ? {} : ({ only: 'attachments' } as const);
-    deferRelease(call.config.manifold.runDir, { containerId, ifname, ...only }, error.message);
+    deferRelease(call.config.manifold.runDir, { containerId, ifname, network, ...only }, error.message);
   }
 }
 

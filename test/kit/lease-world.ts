@@ -58,13 +58,13 @@ export class LeaseWorld {
   }
 
   /** @returns the addresses given, as text */
-  async give(ipam: JsonObject, asking: Asking = {}): Promise<string[]> {
-    const [grants = []] = await this.store.claim([claimRequest(ipam, asking)], 'held');
+  async give(ipam: JsonObject, asking: Asking = {}, as: 'claimed' | 'held' = 'held'): Promise<string[]> {
+    const [grants = []] = await this.store.claim([claimRequest(ipam, asking)], as);
     return grants.map(({ address }) => formatAddress(address));
   }
 
-  free(containerId: string, ifname = 'net1'): Promise<void> {
-    return this.store.release({ containerId, ifname });
+  free(containerId: string, ifname = 'net1', network = 'rail0'): Promise<void> {
+    return this.store.release({ containerId, ifname, network });
   }
 
   /** A process of this boot that has ended. */
