@@ -55,8 +55,8 @@ build: install ## the executables and bundles in dist/ (ARCH=arm64 for the other
 bench: build ## measures, and writes docs/performance.md (root)
 	@$(NODE) --disable-warning=ExperimentalWarning test/bench/main.ts
 
-conformance: install ## PLUGIN=/path/to/plugin CONF=file: any CNI plugin against the specification (root)
-	@$(NODE) --disable-warning=ExperimentalWarning test/conformance/main.ts --plugin "$(PLUGIN)" --conf "$(CONF)"
+conformance: install ## PLUGIN=/path/to/plugin CONF=file [ARGS="--json"]: any CNI plugin against the specification (root)
+	@$(NODE) --disable-warning=ExperimentalWarning test/conformance/main.ts --plugin "$(PLUGIN)" --conf "$(CONF)" $(ARGS)
 
 format: install ## rewrites what the formatter and the safe lint fixes can mend
 	@biome check --write .

@@ -138,7 +138,7 @@ describe('a list that is read while links come and go', () => {
     let complete = 0;
     const seen = new Set<string>();
     try {
-      while (interruptions < 20 || complete < 50) {
+      while (interruptions < 20 || complete < 50 || seen.size === 0) {
         let names: string[];
         try {
           names = listLinks(door).map(({ name }) => name);
@@ -156,6 +156,5 @@ describe('a list that is read while links come and go', () => {
       socket.close();
       closeSync(opened.fd);
     }
-    expect(seen.size).toBeGreaterThan(0);
   });
 });
