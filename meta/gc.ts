@@ -8,6 +8,7 @@ import { withLongLock } from '../pkg/state/long-lock.ts';
 import type { AttachmentRecord, NodeStore } from '../pkg/state/node-store.ts';
 import { byCall, isUnderWay, namespaceOf } from './clear.ts';
 import { type MetaConfig, refuseUnsupported } from './config.ts';
+import { configuredNetworks } from './configured-networks.ts';
 import type { MetaDeps } from './deps.ts';
 import { describeFailures, detachAll } from './detach.ts';
 import { callOf, listOfRecord, networkNameOf } from './journal.ts';
@@ -57,11 +58,10 @@ async function collectNetworks(
   store: NodeStore,
   before: readonly AttachmentRecord[],
 ): Promise<string[]> {
-  const after = store.attachments.all();
   const known = knownNetworks(deps, call, before);
   // Of a sandbox that another tool attached, only the default network's interface is known: the plugins of the other
   // networks would take what it has there for garbage.
-  const ours = new Set(after.map((record) => record.containerId));
+  const ours = new Set(store.attachments.all().map((record) => record.containerId));
   const strangers = call.valid.filter((id) => !ours.has(id.containerId));
   const failures: string[] = [];
   for (const { list, isDefault } of known) {
@@ -72,7 +72,8 @@ async function collectNetworks(
       });
       continue;
     }
-    const attached = after.filter((record) => networkNameOf(record) === list.name);
+    // Read for each network anew: the one before may have taken its time, and ADDs go on meanwhile.
+    const attached = store.attachments.all().filter((record) => networkNameOf(record) === list.name);
     const may = new Map([...attached, ...(isDefault ? call.valid : [])].map((id) => [keyOf(id), id]));
     try {
       deps.step(`collect ${list.name}`);
@@ -97,13 +98,18 @@ function knownNetworks(
     const same = known.get(list.source);
     known.set(list.source, { list, isDefault: isDefault || same?.isDefault === true });
   };
+  const sources = networkSources(deps, call);
   try {
-    for (const [position, network] of readEveryPodNetworks(networkSources(deps, call)).entries())
+    for (const [position, network] of readEveryPodNetworks(sources).entries())
       add(listOf(network.config, network.source), position === 0);
   } catch (error) {
     if (!isManifoldError(error)) throw error;
     call.log.warn('the default network is not collected', { reason: error.message });
   }
+  const passedOver = (error: ManifoldError) =>
+    call.log.warn('a network of the configuration is not collected', { reason: error.message });
+  for (const network of configuredNetworks(sources, call, passedOver))
+    add(listOf(network.config, network.source), false);
   for (const record of records) add(listOfRecord(record), record.position === 0);
   return [...known.values()];
 }

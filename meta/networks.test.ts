@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { JsonObject } from '../pkg/cni/plugin.ts';
 import { metaSchema } from './config.ts';
 import { nodeFiles } from './files.ts';
-import { type NetworkSources, readAskedNetwork, readEveryPodNetworks } from './networks.ts';
+import { type NetworkSources, namespacesFor, readAskedNetwork, readEveryPodNetworks } from './networks.ts';
 import { isOurselves } from './ourselves.ts';
 import { parseRequest } from './request.ts';
 
@@ -128,6 +128,24 @@ describe('the networks of every pod', () => {
   });
 
   test.each([
+    [{ type: 'macvlan', ipam: { type: 'manifold' } }],
+    [{ type: 'macvlan', ipam: { type: 'linked' } }],
+    [{ plugins: [{ type: 'macvlan' }, { type: 'tuning', ipam: { type: 'manifold' } }] }],
+  ])('manifold is refused as the IPAM plugin of a delegate: %j', (delegate) => {
+    write('bin/manifold', '');
+    symlinkSync('manifold', join(root, 'bin/linked'));
+    expect(() => everyPod({ delegates: [{ name: 'x', ...delegate }] })).toThrow(
+      'it would call manifold again',
+    );
+  });
+
+  test('a file of a directory whose IPAM plugin would be manifold is refused, not passed over', () => {
+    write('net.d/10-cluster.conf', { ...PTP, ipam: { type: 'manifold' } });
+    write('net.d/20-later.conf', { ...PTP, name: 'later' });
+    expect(() => everyPod({ clusterNetwork: join(root, 'net.d') })).toThrow('it would call manifold again');
+  });
+
+  test.each([
     [{}, 'must have either "delegates" or "clusterNetwork"'],
     [{ delegates: [PTP], clusterNetwork: 'x' }, 'must have either "delegates" or "clusterNetwork"'],
     [{ delegates: [] }, 'must not be empty'],
@@ -137,6 +155,19 @@ describe('the networks of every pod', () => {
 });
 
 describe('a network asked for', () => {
+  test('is looked for in every namespace that defines it, default first, where the pod is not known', () => {
+    for (const namespace of ['tenant', 'default', 'other']) define(namespace, 'rail0', { type: 'ptp' });
+    define('tenant', 'rail1', { type: 'ptp' });
+    const config = sources({ delegates: [PTP] });
+    const namespaces = (text: string) => parseRequest(text, 'test').map((one) => namespacesFor(config, one));
+    expect(namespaces('rail0, rail1, rail2, other/rail1')).toEqual([
+      ['default', 'other', 'tenant'],
+      ['tenant'],
+      ['default'],
+      ['other'],
+    ]);
+  });
+
   test("is the definition of the pod's namespace unless it names one", () => {
     define('tenant', 'rail0', { type: 'ptp' });
     define('default', 'rail0', { type: 'bridge' });

@@ -8,7 +8,7 @@ import type { Definition } from './definition.ts';
 import { readDefinitions } from './definition-directory.ts';
 import type { Files } from './files.ts';
 import { isObjectName } from './kubernetes-name.ts';
-import { type Network, networkOf, pluginsOf } from './network.ts';
+import { type Network, networkOf, pluginsOf, typesOf } from './network.ts';
 import { withNodeSettings } from './node-settings.ts';
 import type { NetworkRequest } from './request.ts';
 
@@ -67,7 +67,7 @@ function readClusterNetwork(sources: NetworkSources, wanted: string): Network {
 
 function firstOfDirectory(sources: NetworkSources, directory: string): Network {
   // The runtime reads the same directory, where manifold's own file usually comes first.
-  const notOurs = (file: { config: JsonObject }) => !callsOurselves(sources, file.config);
+  const notOurs = (file: { config: JsonObject }) => !pluginTypesOf(file.config).some(sources.isOurselves);
   const { found, problems } = firstConf(sources.files, directory, notOurs);
   if (found !== undefined)
     return networkOf(found.config, { label: labelOf(found.config, found.path), source: found.path });
@@ -125,6 +125,21 @@ export function readAskedNetwork(
   };
 }
 
+/**
+ * Where a network is looked for when no pod is known (STATUS, GC): the namespace that the request names, else every
+ * one that defines it, "default" first, which stands for pods without a namespace.
+ */
+export function namespacesFor(
+  { files, config }: NetworkSources,
+  { name, namespace }: Pick<NetworkRequest, 'name' | 'namespace'>,
+): string[] {
+  if (namespace !== undefined) return [namespace];
+  const { definitions } = readDefinitions(files, config.manifold.networksDir, [name]);
+  const found = new Set(definitions.filter((one) => one.name === name).map((one) => one.namespace));
+  const others = [...found].filter((one) => one !== 'default').sort();
+  return found.has('default') || others.length === 0 ? ['default', ...others] : others;
+}
+
 function matching({ files, config }: NetworkSources, namespace: string, name: string): Definition[] {
   const { definitions } = readDefinitions(files, config.manifold.networksDir, [name]);
   return definitions.filter((one) => one.namespace === namespace && one.name === name);
@@ -161,14 +176,14 @@ function unknownNetwork({ files, config }: NetworkSources, label: string, pod: s
   );
 }
 
-function callsOurselves({ isOurselves }: NetworkSources, config: JsonObject): boolean {
+function pluginTypesOf(config: JsonObject): string[] {
   const plugins = Array.isArray(config.plugins) ? pluginsOf(config) : [config];
-  return plugins.some((plugin) => typeof plugin.type === 'string' && isOurselves(plugin.type));
+  return plugins.map((plugin) => plugin.type).filter((type) => typeof type === 'string');
 }
 
 /** Refuses manifold itself, and makes our own plugins use the state of this node, whatever the definition says. */
 function admitted(sources: NetworkSources, network: Network): Network {
-  if (!callsOurselves(sources, network.config)) {
+  if (!typesOf(network.config).some(sources.isOurselves)) {
     return {
       ...network,
       config: withNodeSettings(network.config, sources.config.manifold, sources.ownTypes),

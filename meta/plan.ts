@@ -41,7 +41,7 @@ export function planAttachments(facts: PlanFacts): PlannedAttachment[] {
   const add = (network: Network, request: NetworkRequest | undefined) => {
     const position = planned.length;
     const attachment =
-      request === undefined ? plain(network, position) : asked(facts.pod, network, request, position);
+      request === undefined ? plain(network, position) : planRequest(facts.pod, network, request, position);
     refuseSameName(facts.pod, planned, attachment);
     planned.push(attachment);
   };
@@ -55,7 +55,13 @@ function plain(network: Network, position: number): PlannedAttachment {
   return { position, ifname: `net${position}`, network, runtimeConfig: {} };
 }
 
-function asked(pod: string, network: Network, request: NetworkRequest, position: number): PlannedAttachment {
+/** @throws ManifoldError 'bad-config' or 'unsupported-field' when the network cannot give what is asked for */
+export function planRequest(
+  pod: string,
+  network: Network,
+  request: NetworkRequest,
+  position: number,
+): PlannedAttachment {
   const runtimeConfig = runtimeConfigOf(request);
   const [missing] = undeclared(network.config, runtimeConfig);
   if (missing !== undefined) {

@@ -102,6 +102,37 @@ describe('STATUS', () => {
     });
   });
 
+  test('fails when a network of the configuration is defined in no namespace, and names it and the directory', async () => {
+    node.define('tenant', 'rail0', node.macvlan({ range: '10.2.0.0/24' }));
+    const asking = (networks: string) => node.nodeCall('STATUS', { manifold: { networks } });
+    expect(await asking('rail0')).toMatchObject({ code: 0, stdout: '' });
+    expect(await asking('rail0, rail7')).toMatchObject({
+      code: 1,
+      json: {
+        code: 50,
+        msg: `Cannot attach any pod to network default/rail7: it is not defined in ${node.networksDir}`,
+      },
+    });
+    expect(await asking('default/rail0')).toMatchObject({ code: 1, json: { code: 50 } });
+  });
+
+  test('asks the plugins of the networks of the configuration, and looks at what is asked of them', async () => {
+    node.define('default', 'rail0', { ...node.macvlan({ range: '10.2.0.0/24' }), master: 'no-nic' });
+    node.define('default', 'rail1', { cniVersion: '1.1.0', type: 'no-such-plugin' });
+    node.define('default', 'rail2', { cniVersion: '1.1.0', type: 'macvlan', master: 'nic0' });
+    node.define('default', 'loop', { cniVersion: '1.1.0', type: 'macvlan', ipam: { type: 'manifold' } });
+    for (const [networks, reason] of [
+      ['rail0', 'no-nic'],
+      ['rail1', "plugin 'no-such-plugin'"],
+      [[{ name: 'rail2', mac: '02:00:00:00:00:01' }], 'it asks for mac, which no plugin'],
+      ['rail2@x, rail2@x', 'the interface name x is taken'],
+      ['loop', 'it would call manifold again'],
+    ] as const) {
+      const failed = await node.nodeCall('STATUS', { manifold: { networks } });
+      expect(failed).toMatchObject({ code: 1, json: { code: 50, msg: expect.stringContaining(reason) } });
+    }
+  });
+
   test('passes on the code of a foreign plugin', async () => {
     foreign('sick', `printf '%s' '{"cniVersion":"1.1.0","code":51,"msg":"the link flaps"}'; exit 1`);
     const failed = await node.nodeCall('STATUS', {
@@ -161,6 +192,26 @@ describe('GC', () => {
         .map((call) => call.env.ifname),
     ).toEqual(['z']);
     await del('a');
+  });
+
+  test('asks the plugins of the networks of the configuration too, in whichever namespace they are defined', async () => {
+    const calls = foreign('foreign', SUCCEEDS);
+    for (const namespace of ['default', 'tenant'])
+      node.define(namespace, 'far', { cniVersion: '1.1.0', name: `far-${namespace}`, type: 'foreign' });
+    const conf = { manifold: { networks: 'far, far@x, unknown' }, ...valid('c-a') };
+    expect(await node.manifoldCall('ADD', 'a', { conf: { manifold: { networks: 'far' } } })).toMatchObject({
+      code: 0,
+    });
+    const collected = await node.nodeCall('GC', conf);
+    expect(collected).toMatchObject({ code: 0 });
+    expect(collected.stderr).toContain('to network default/unknown');
+    const named = calls().filter((call) => call.command === 'GC');
+    expect(named.map(({ stdin }) => [stdin.name, stdin['cni.dev/valid-attachments']])).toEqual([
+      ['far-default', [{ containerID: 'c-a', ifname: 'net1' }]],
+      ['far-tenant', []],
+    ]);
+    await del('a');
+    expectClean(node);
   });
 
   test('takes nothing from a sandbox that another tool attached', async () => {
