@@ -2,11 +2,14 @@
 // namespaces, and a state directory. All of it is gone after close(), also what a killed plugin left.
 import { execFileSync, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execPath } from 'node:process';
 import type { JsonObject, Verb } from '../../pkg/cni/plugin.ts';
+import { isManifoldError } from '../../pkg/errors/manifold-error.ts';
+import { checkState } from '../../pkg/state/check-state.ts';
+import { openNodeStore } from '../../pkg/state/open-node-store.ts';
 
 export interface Outcome {
   /** Exit code; null after a signal. */
@@ -122,10 +125,29 @@ export class TestNode {
     return run(['ip', 'netns', 'exec', this.name, ...words], env, '');
   }
 
+  /** Removes everything. @throws Error when an invariant of the store is broken: checked here, after every test */
   close(): void {
+    const broken = this.brokenInvariants();
     for (const name of this.namespaces) ip('netns', 'del', name);
     this.namespaces.clear();
     rmSync(this.directory, { recursive: true, force: true });
+    if (broken.length > 0) throw new Error(`the store is broken: ${broken.join('; ')}`);
+  }
+
+  private brokenInvariants(): string[] {
+    if (!existsSync(join(this.stateDir, 'state.db'))) return [];
+    try {
+      const store = openNodeStore(this.stateDir);
+      try {
+        return checkState(store).broken;
+      } finally {
+        store.close();
+      }
+    } catch (error) {
+      // A test that damages the file looks at that by itself.
+      if (isManifoldError(error, 'state')) return [];
+      throw error;
+    }
   }
 
   [Symbol.dispose](): void {
