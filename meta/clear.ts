@@ -7,6 +7,7 @@ import type { MetaConfig } from './config.ts';
 import type { MetaDeps } from './deps.ts';
 import { describeFailures, detachAll } from './detach.ts';
 import { attachmentsOfCall, callOf, netnsIdOf } from './journal.ts';
+import { isUnderWay, underWay } from './under-way.ts';
 
 /**
  * @throws ManifoldError 'exists' when this sandbox is attached already; 'try-later' while another process is at it,
@@ -72,7 +73,7 @@ export function refuseTakenNames(store: NodeStore, records: readonly AttachmentR
     const holder = store.attachments.get(record);
     if (holder === undefined) continue;
     const pod = describePod(record.pod, record.containerId);
-    if (callOf(holder).ifname === callOf(record).ifname) throw underWay(pod, holder);
+    if (callOf(holder).ifname === callOf(record).ifname) throw alreadyAt(pod, holder);
     throw new ManifoldError(
       'exists',
       `Cannot attach ${pod} to network ${record.network}: the interface name ${record.ifname} is taken by network ${holder.network}`,
@@ -86,10 +87,6 @@ export function refuseTakenNames(store: NodeStore, records: readonly AttachmentR
 const isFinished = (records: readonly AttachmentRecord[]): boolean =>
   records.every((record) => record.state === 'added');
 
-/** An ADD whose process still lives. A failed DEL leaves "deleting": the next call takes it over. */
-export const isUnderWay = (store: NodeStore, records: readonly AttachmentRecord[]): boolean =>
-  records.some((r) => (r.state === 'planned' || r.state === 'adding') && store.isAlive(r.writer));
-
 function refuseUnderWay(
   call: AddCall<MetaConfig>,
   store: NodeStore,
@@ -97,12 +94,14 @@ function refuseUnderWay(
 ): void {
   const [first] = records;
   if (first === undefined || !isUnderWay(store, records)) return;
-  throw underWay(describePod(podOf(call.args), call.containerId), first);
+  // The records of a DEL under way are not all "deleting" yet.
+  const busy = records.find((record) => record.state === 'deleting') ?? first;
+  throw alreadyAt(describePod(podOf(call.args), call.containerId), busy);
 }
 
-const underWay = (pod: string, { writer }: AttachmentRecord): ManifoldError =>
-  new ManifoldError('try-later', `Cannot attach ${pod}: process ${writer.pid} is attaching it right now`, {
-    hint: 'Retry: the runtime called ADD twice for one sandbox, or a delegate calls manifold again.',
+const alreadyAt = (pod: string, record: AttachmentRecord): ManifoldError =>
+  underWay(`attach ${pod}`, record, {
+    hint: 'Retry: the runtime called twice at once for one sandbox, or a delegate calls manifold again.',
   });
 
 /** The namespace of the records, where it is still the same one: a path may lead to another after a reboot. */

@@ -5,7 +5,7 @@ import type { DelCall } from '../pkg/cni/plugin.ts';
 import { deleteCachedResult, listCachedResults } from '../pkg/cni/result-cache.ts';
 import { deleteList } from '../pkg/cni/run-list.ts';
 import { isManifoldError, ManifoldError } from '../pkg/errors/manifold-error.ts';
-import type { AttachmentRecord, NodeStore } from '../pkg/state/node-store.ts';
+import type { NodeStore } from '../pkg/state/node-store.ts';
 import type { MetaConfig } from './config.ts';
 import type { MetaDeps } from './deps.ts';
 import { describeFailures, detachAll } from './detach.ts';
@@ -14,11 +14,17 @@ import { listOf } from './network.ts';
 import { readEveryPodNetworks } from './networks.ts';
 import { searchPath } from './ourselves.ts';
 import { networkSources } from './read-plan.ts';
+import { readSettled } from './under-way.ts';
 
-/** @throws ManifoldError at the end, naming every network that could not be taken back: they stay in the journal */
+/**
+ * Waits for another process that is at the same sandbox.
+ * @throws ManifoldError 'try-later' when that process does not end; at the end, naming every network that could not be
+ *   taken back: they stay in the journal
+ */
 export async function del(deps: MetaDeps, call: DelCall<MetaConfig>): Promise<void> {
-  const { store, records } = readJournal(deps, call);
+  const store = readableStore(deps, call);
   if (store === undefined) await delCached(call);
+  const records = store === undefined ? [] : await readSettled(store, () => attachmentsOfCall(store, call));
   if (store === undefined || records.length === 0) return delUnrecorded(deps, call, store);
   const failures = await detachAll(deps, call, store, records, call.netns);
   const [first] = failures;
@@ -31,18 +37,16 @@ export async function del(deps: MetaDeps, call: DelCall<MetaConfig>): Promise<vo
   });
 }
 
-function readJournal(
-  deps: MetaDeps,
-  call: DelCall<MetaConfig>,
-): { store: NodeStore | undefined; records: AttachmentRecord[] } {
+function readableStore(deps: MetaDeps, call: DelCall<MetaConfig>): NodeStore | undefined {
   try {
     const store = deps.openStore(call.config.manifold);
-    return { store, records: attachmentsOfCall(store, call) };
+    attachmentsOfCall(store, call);
+    return store;
   } catch (error) {
     // Damaged, or of a later version: what libcni's cache has, and the default network, can still be taken back.
     if (!isManifoldError(error, 'state')) throw error;
     call.log.warn('journal cannot be read', { reason: error.message });
-    return { store: undefined, records: [] };
+    return undefined;
   }
 }
 

@@ -6,7 +6,7 @@ import { collectList } from '../pkg/cni/run-list.ts';
 import { isManifoldError, ManifoldError } from '../pkg/errors/manifold-error.ts';
 import { withLongLock } from '../pkg/state/long-lock.ts';
 import type { AttachmentRecord, NodeStore } from '../pkg/state/node-store.ts';
-import { byCall, isUnderWay, namespaceOf } from './clear.ts';
+import { byCall, namespaceOf } from './clear.ts';
 import { type MetaConfig, refuseUnsupported } from './config.ts';
 import { configuredNetworks } from './configured-networks.ts';
 import type { MetaDeps } from './deps.ts';
@@ -16,6 +16,7 @@ import { listOf } from './network.ts';
 import { readEveryPodNetworks } from './networks.ts';
 import { searchPath } from './ourselves.ts';
 import { networkSources } from './read-plan.ts';
+import { isUnderWay } from './under-way.ts';
 
 const keyOf = ({ containerId, ifname }: AttachmentId): string => `${containerId}/${ifname}`;
 
