@@ -46,6 +46,7 @@ async function add(deps: HostDeviceDeps, call: AddCall<HostDeviceConfig>): Promi
       device: `pci:${located.pci}`,
       saved: { driver: located.driver, outside: true },
       put: undefined,
+      putUndoesItself: false,
       retract,
       extra: { pciID: located.pci },
     });
@@ -64,6 +65,7 @@ async function add(deps: HostDeviceDeps, call: AddCall<HostDeviceConfig>): Promi
     device: deviceKey(link),
     saved,
     put: (pod) => put(host, pod, call, link, saved),
+    putUndoesItself: false,
     retract,
     ...(pci === undefined ? {} : { extra: { pciID: pci } }),
   });

@@ -47,6 +47,7 @@ function add(deps: AttachDeps, call: AddCall<MacvlanConfig>) {
     plugin: NAME,
     saved: {},
     put: (pod) => put(deps, call, pod, macs),
+    putUndoesItself: true,
     retract: retractMacvlan,
   };
   return attachInterface(deps, call, what);

@@ -36,6 +36,8 @@ export interface Attachable {
   readonly saved: InterfaceRecord['saved'];
   /** Undefined for a device that stays outside (a user-space driver; `saved.outside` is true): addresses are then only reported. */
   readonly put: ((pod: Namespace) => PutLink) | undefined;
+  /** True when a `put` that throws has undone itself: a link under the name is then somebody else's. */
+  readonly putUndoesItself: boolean;
   readonly retract: Retract;
   /** What the result says of the interface beyond name, MAC, MTU and sandbox. */
   readonly extra?: Pick<CniInterface, 'pciID' | 'mac'>;
@@ -117,7 +119,9 @@ async function attachRecorded(
   } catch (error) {
     const current = put === undefined ? record : { ...record, saved: put.saved };
     const { ifname, log } = call;
-    const problems = retractSafely(what.retract, { ifname, record: current, storeLost: false, pod, log });
+    const target = { ifname, record: current, storeLost: false, pod, log };
+    const nothingThere = put === undefined && what.putUndoesItself;
+    const problems = nothingThere ? [] : retractSafely(what.retract, target);
     // A plugin that is not there was not run, and holds nothing.
     const ranIpam = askedIpam && !(ipam === undefined && isManifoldError(error, 'not-found'));
     if (ranIpam && type !== undefined) await releaseAfterFailure(call, type);
