@@ -4,6 +4,7 @@ import { env, exit } from 'node:process';
 import type { Plugin } from '../../pkg/cni/plugin.ts';
 import { runProgram } from '../../pkg/cni/program.ts';
 import { readStdin, writeAll } from '../../pkg/cni/stdio.ts';
+import { guardExec } from '../../pkg/kernel/exec-guard.ts';
 import { createLogger } from '../../pkg/log/logger.ts';
 import { createProgramDeps, type ProgramDeps } from './program-deps.ts';
 
@@ -34,6 +35,7 @@ export async function start(
     stdout: (text) => writeAll(1, text),
     readStdin,
     isOwnNetns: (path) => isOwnNetns(deps, path),
+    guardExec,
   });
   exit(code);
 }

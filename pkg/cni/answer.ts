@@ -45,7 +45,7 @@ export async function answerCall(plugin: Plugin, readStdin: ReadStdin, deps: Cal
     for (const { key, meant } of findMisspelt(plugin.config, raw)) log.warn('unknown key', { key, meant });
     refuseOwnNetns(parameters, deps);
     const { verb, path } = parameters;
-    const delegates = createDelegates(parameters, deps, answerCall);
+    const delegates = createDelegates({ ...parameters, runDir: options.runDir, log }, deps, answerCall);
     const call: Call<unknown> = { network, cniVersion: version, config, raw, path, log, delegates };
     const result = await runVerb(plugin, parameters, call, version);
     log.debug('done');

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { echoPlugin } from '../../test/kit/echo-plugin.ts';
 import { type ScriptDirectory, scriptDirectory } from '../../test/kit/script-plugins.ts';
 import { ManifoldError } from '../errors/manifold-error.ts';
+import { silentLogger } from '../log/logger.ts';
 import { answerCall } from './answer.ts';
 import { createDelegates, type DelegateParent } from './delegates.ts';
 import type { DelegateOptions, Delegates, JsonObject } from './plugin.ts';
@@ -23,6 +24,8 @@ function delegatesOf(ours: 'in process' | 'by exec', more: Partial<DelegateParen
     netns: '/ns',
     args: { A: 'b=c' },
     path: [scripts.path],
+    runDir: '/nowhere/run',
+    log: silentLogger,
     ...more,
   };
   const plugins = new Map(ours === 'in process' ? [['echo', echoPlugin]] : []);
@@ -162,7 +165,15 @@ test.each(['../echo', '', '.', 'a/b', 'a\0b'])(
 );
 
 test('CNI_NETNS_OVERRIDE of the caller holds for its delegates too', async () => {
-  const parent = { containerId: 'c1', ifname: 'net1', netns: '/own', args: {}, path: [scripts.path] };
+  const parent = {
+    containerId: 'c1',
+    ifname: 'net1',
+    netns: '/own',
+    args: {},
+    path: [scripts.path],
+    runDir: '/nowhere',
+    log: silentLogger,
+  };
   const call = (env: Record<string, string>) => {
     const plugins = new Map([['echo', echoPlugin]]);
     const deps = { env, plugins, stderr: () => undefined, isOwnNetns: () => true };

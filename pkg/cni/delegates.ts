@@ -1,11 +1,12 @@
 // Calls other plugins: our own types in this process, all others by exec. Both come to the same Answer, so that
 // results and errors cannot differ.
 import { ManifoldError } from '../errors/manifold-error.ts';
+import type { Logger } from '../log/logger.ts';
 import type { AnswerCall, CallDeps } from './call.ts';
 import { answerOf, type DelegateCall, resultOf } from './delegate-answer.ts';
 import { type CniParameters, type Environment, formatArgs } from './environment.ts';
-import { execPlugin, findPlugin } from './exec-plugin.ts';
-import { faultOfType } from './names.ts';
+import { type ExecOutcome, type ExecRequest, execPlugin, findPlugin } from './exec-plugin.ts';
+import { faultOfName, faultOfType } from './names.ts';
 import { versionOf } from './network-config.ts';
 import type { DelegateOptions, Delegates, JsonObject, Verb } from './plugin.ts';
 import type { CniResult } from './result.ts';
@@ -18,7 +19,17 @@ const MAX_DEPTH = 8;
 const DEFAULT_TIMEOUT_MS = 120_000;
 
 /** The caller's own parameters: what a delegate is given where the call does not say otherwise. */
-export type DelegateParent = Pick<CniParameters, 'containerId' | 'ifname' | 'netns' | 'args' | 'path'>;
+export interface DelegateParent
+  extends Pick<CniParameters, 'containerId' | 'ifname' | 'netns' | 'args' | 'path'> {
+  /** Where the locks of containers lie. */
+  readonly runDir: string;
+  readonly log: Logger;
+}
+
+/** True for the environment of a process that one of ours has exec'ed, itself or through a plugin that is not ours. */
+export const isNested = (env: Environment): boolean => depthOf(env) > 0;
+
+const depthOf = (env: Environment): number => Number.parseInt(env[DEPTH] ?? '', 10) || 0;
 
 /** @param answerCall answers for our own types: that of answer.ts */
 export function createDelegates(parent: DelegateParent, deps: CallDeps, answerCall: AnswerCall): Delegates {
@@ -37,7 +48,7 @@ export function createDelegates(parent: DelegateParent, deps: CallDeps, answerCa
   };
 }
 
-interface Request {
+interface DelegateRequest {
   readonly verb: Verb;
   readonly type: string;
   readonly config: JsonObject;
@@ -45,7 +56,7 @@ interface Request {
 }
 
 async function callDelegate(
-  request: Request,
+  request: DelegateRequest,
   parent: DelegateParent,
   deps: CallDeps,
   answerCall: AnswerCall,
@@ -56,7 +67,7 @@ async function callDelegate(
     const shown = JSON.stringify(type.slice(0, 80));
     throw new ManifoldError('bad-config', `Cannot use 'type' as ${fault}: current value is ${shown}`);
   }
-  const depth = (Number.parseInt(deps.env[DEPTH] ?? '', 10) || 0) + 1;
+  const depth = depthOf(deps.env) + 1;
   if (depth > MAX_DEPTH) {
     throw new ManifoldError(
       'bad-config',
@@ -77,14 +88,33 @@ async function callDelegate(
   const own = deps.plugins.get(type);
   if (own !== undefined) return resultOf(about, await answerCall(own, () => stdin, { ...deps, env }));
   const timeoutMs = deps.delegateTimeoutMs ?? DEFAULT_TIMEOUT_MS;
-  const outcome = await execPlugin(findPlugin(type, path), { env, stdin, timeoutMs });
+  const file = findPlugin(type, path);
+  const outcome = await execGuarded(file, { env, stdin, timeoutMs }, parent, deps);
   if (outcome.stderr !== '') deps.stderr(outcome.stderr);
   return resultOf(about, answerOf(about, outcome));
 }
 
+async function execGuarded(
+  file: string,
+  request: ExecRequest,
+  { runDir, log }: DelegateParent,
+  { nested = false, guardExec }: CallDeps,
+): Promise<ExecOutcome> {
+  const { CNI_CONTAINERID: containerId } = request.env;
+  // STATUS and GC name no container. The ID becomes the name of a file.
+  const lockable = !nested && containerId !== undefined && faultOfName(containerId) === undefined;
+  const guard = lockable ? await guardExec?.(runDir, containerId, log) : undefined;
+  if (guard === undefined) return execPlugin(file, { ...request, nested });
+  try {
+    return await execPlugin(file, { ...request, guard });
+  } finally {
+    guard.release();
+  }
+}
+
 /** STATUS and GC are about the network, not about an attachment: no container is named. */
 function environmentOf(
-  { verb, options }: Request,
+  { verb, options }: DelegateRequest,
   parent: DelegateParent,
   path: readonly string[],
 ): Environment {

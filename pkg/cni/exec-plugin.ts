@@ -5,6 +5,7 @@ import { accessSync, constants, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ManifoldError } from '../errors/manifold-error.ts';
+import type { ExecGuard } from './call.ts';
 import type { Environment } from './environment.ts';
 import { isErrno } from './errno.ts';
 
@@ -19,6 +20,10 @@ export interface ExecRequest {
   readonly env: Environment;
   readonly stdin: string;
   readonly timeoutMs: number;
+  /** Its descriptor is inherited, as the first after standard error. */
+  readonly guard?: Pick<ExecGuard, 'fd' | 'started'>;
+  /** In our own process group, where whoever has exec'ed us can kill both; else in one of its own. @default false */
+  readonly nested?: boolean;
 }
 
 export type ExecEnd =
@@ -91,29 +96,36 @@ export async function execPlugin(file: string, request: ExecRequest): Promise<Ex
   }
 }
 
-function run(file: string, { env, stdin, timeoutMs }: ExecRequest): Promise<ExecOutcome> {
+function run(file: string, request: ExecRequest): Promise<ExecOutcome> {
   return new Promise((resolve, reject) => {
+    const { guard, timeoutMs, nested = false } = request;
     // A process group of its own, so that whatever the plugin starts can be killed with it.
-    const child = spawn(file, [], { env: { ...env }, stdio: ['pipe', 'pipe', 'pipe'], detached: true });
+    const child = spawn(file, [], {
+      env: { ...request.env },
+      stdio: ['pipe', 'pipe', 'pipe', ...(guard === undefined ? [] : [guard.fd])],
+      detached: !nested,
+    });
+    if (child.pid !== undefined) guard?.started(child.pid);
     const stdout: Buffer[] = [];
     let stdoutBytes = 0;
     let stderr = '';
     let forced: ExecEnd | undefined;
     const stop = (end: ExecEnd): void => {
       forced ??= end;
-      killGroup(child);
+      if (nested) child.kill('SIGKILL');
+      else killGroup(child);
     };
     const timer = setTimeout(() => stop({ by: 'timeout', afterMs: timeoutMs }), timeoutMs);
-    child.stdout.on('data', (chunk: Buffer) => {
+    child.stdout?.on('data', (chunk: Buffer) => {
       stdoutBytes += chunk.length;
       if (stdoutBytes > MAX_STDOUT_BYTES) stop({ by: 'flood', bytes: MAX_STDOUT_BYTES });
       else stdout.push(chunk);
     });
-    child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
+    child.stderr?.setEncoding('utf8').on('data', (chunk: string) => {
       stderr = (stderr + chunk).slice(-KEPT_STDERR_CHARS);
     });
     // A plugin need not read its input (EPIPE), and that alone is no failure.
-    child.stdin.on('error', () => undefined);
+    child.stdin?.on('error', () => undefined);
     child.on('error', (error) => {
       clearTimeout(timer);
       reject(error);
@@ -121,8 +133,8 @@ function run(file: string, { env, stdin, timeoutMs }: ExecRequest): Promise<Exec
     child.on('exit', () => {
       // A grandchild may hold the pipes for ever; the plugin's own word is complete.
       setTimeout(() => {
-        child.stdout.destroy();
-        child.stderr.destroy();
+        child.stdout?.destroy();
+        child.stderr?.destroy();
       }, LINGER_MS).unref();
     });
     child.on('close', (code, signal) => {
@@ -130,14 +142,14 @@ function run(file: string, { env, stdin, timeoutMs }: ExecRequest): Promise<Exec
       const end: ExecEnd = signal === null ? { by: 'exit', code: code ?? 0 } : { by: 'signal', signal };
       resolve({ end: forced ?? end, stdout: Buffer.concat(stdout).toString(), stderr });
     });
-    child.stdin.end(stdin);
+    child.stdin?.end(request.stdin);
   });
 }
 
-function killGroup(child: ChildProcess): void {
-  if (child.pid === undefined) return;
+function killGroup({ pid }: ChildProcess): void {
+  if (pid === undefined) return;
   try {
-    process.kill(-child.pid, 'SIGKILL');
+    process.kill(-pid, 'SIGKILL');
   } catch (error) {
     // It has just ended by itself.
     if (!isErrno(error, 'ESRCH')) throw error;

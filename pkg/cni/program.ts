@@ -1,6 +1,7 @@
 // A plugin as a program: what it prints, and its exit code. Everything of the process comes through `deps`.
 import { answerCall } from './answer.ts';
 import type { CallDeps, ReadStdin } from './call.ts';
+import { isNested } from './delegates.ts';
 import type { Plugin } from './plugin.ts';
 import { SUPPORTED_VERSIONS } from './versions.ts';
 
@@ -20,7 +21,10 @@ export async function runProgram(plugin: Plugin, deps: ProgramDeps): Promise<num
     deps.stderr(`CNI protocol versions supported: ${SUPPORTED_VERSIONS.join(', ')}\n`);
     return 0;
   }
-  const { exitCode, output } = await answerCall(plugin, deps.readStdin, deps);
+  const { exitCode, output } = await answerCall(plugin, deps.readStdin, {
+    ...deps,
+    nested: isNested(deps.env),
+  });
   if (output === undefined) return exitCode;
   try {
     deps.stdout(`${JSON.stringify(output)}\n`);

@@ -14,6 +14,7 @@ function open() {
     recv: { arguments: ['int32', 'buffer', 'uint64', 'int32'], return: 'int64' },
     sendto: { arguments: ['int32', 'buffer', 'uint64', 'int32', 'buffer', 'uint32'], return: 'int64' },
     close: { arguments: ['int32'], return: 'int32' },
+    flock: { arguments: ['int32', 'int32'], return: 'int32' },
     _exit: { arguments: ['int32'], return: 'void' },
     __errno_location: { arguments: [], return: 'pointer' },
   });
