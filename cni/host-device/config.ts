@@ -1,5 +1,6 @@
 // What a host-device network configuration may say: the keys of the reference plugin, validated.
 import * as v from 'valibot';
+import { ipamKey, linkName } from '../../pkg/attach/config-keys.ts';
 import { macSchema } from '../../pkg/attach/mac-schema.ts';
 import { manifoldEntries } from '../../pkg/cni/manifold-options.ts';
 import { ManifoldError } from '../../pkg/errors/manifold-error.ts';
@@ -14,7 +15,7 @@ const deviceId = v.pipe(
 
 export const hostDeviceConfig = v.object({
   /** Name (or alternative name) of the host's interface. */
-  device: v.optional(v.pipe(v.string(), v.regex(/^[^/:\s]+$/, 'must be the name of an interface'))),
+  device: v.optional(linkName(127)),
   hwaddr: v.optional(macSchema),
   /** A directory under /sys/devices/ whose net/ holds the interface. */
   kernelpath: v.optional(
@@ -29,6 +30,7 @@ export const hostDeviceConfig = v.object({
   pciBusID: v.optional(
     v.pipe(v.string(), v.regex(PCI_ADDRESS, 'must be a PCI address such as 0000:3b:00.2')),
   ),
+  ipam: ipamKey,
   runtimeConfig: v.optional(v.object({ deviceID: v.optional(deviceId) })),
   manifold: v.optional(
     v.object({

@@ -61,7 +61,11 @@ function findDevice(place: Namespace, saved: SavedDevice, podName: string | unde
 
 function moveHome(host: Namespace, pod: Namespace, link: Link, saved: SavedDevice): number {
   const { name } = saved.host;
-  if (link.altnames.includes(name)) pod.setLink(link.index, { removeAltnames: [name] });
+  // A name of the pod's own, or one that the host has by now, would forbid the move. Lost ones are restored later.
+  const inTheWay = link.altnames.filter(
+    (altname) => !saved.host.altnames.includes(altname) || host.link({ name: altname }) !== undefined,
+  );
+  if (inTheWay.length > 0) pod.setLink(link.index, { removeAltnames: inTheWay });
   // Where its name is taken meanwhile it comes back under another: renameHome reports that.
   return pod.moveLink(link.index, host, { name: host.link({ name }) === undefined ? name : freeName(host) });
 }

@@ -1,5 +1,6 @@
 // What a macvlan network configuration may say: the keys of the reference plugin, validated.
 import * as v from 'valibot';
+import { ipamKey, linkName } from '../../pkg/attach/config-keys.ts';
 import { macSchema } from '../../pkg/attach/mac-schema.ts';
 import { manifoldOptions } from '../../pkg/cni/manifold-options.ts';
 
@@ -7,9 +8,7 @@ const MODES = ['bridge', 'private', 'vepa', 'passthru'] as const;
 
 export const macvlanConfig = v.object({
   /** Name of the parent; the interface of the default route when absent. */
-  master: v.optional(
-    v.pipe(v.string(), v.maxLength(15, 'must be an interface name of at most 15 characters')),
-  ),
+  master: v.optional(linkName(127)),
   mode: v.optional(v.picklist(MODES, `must be one of ${MODES.join(', ')}`), 'bridge'),
   /** 0: the parent's. */
   mtu: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(65535)), 0),
@@ -18,6 +17,7 @@ export const macvlanConfig = v.object({
   linkInContainer: v.optional(v.boolean(), false),
   /** IFLA_MACVLAN_BC_QUEUE_LEN; 0: the kernel's default. */
   bcqueuelen: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(0xffffffff)), 0),
+  ipam: ipamKey,
   runtimeConfig: v.optional(v.object({ mac: v.optional(macSchema) })),
   manifold: manifoldOptions,
 });

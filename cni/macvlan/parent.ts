@@ -35,6 +35,14 @@ export function findParentUp(place: Namespace, config: MacvlanConfig, network: s
 
 function byName(place: Namespace, name: string, network: string): Link {
   const parent = place.link({ name });
+  if (parent?.loopback)
+    throw new ManifoldError(
+      'bad-config',
+      `Cannot use 'master' as it must be an Ethernet interface: current value is "${name}"`,
+      {
+        hint: `A macvlan needs a NIC, or what looks like one. Name one of ${namesOf(place)}.`,
+      },
+    );
   if (parent !== undefined) return parent;
   const where = place.path === undefined ? 'this host' : place.path;
   throw new ManifoldError('not-found', `Cannot find parent interface ${name} on ${where}`, {

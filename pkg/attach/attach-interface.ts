@@ -137,11 +137,25 @@ function configureLink(
   put: PutLink,
   ipam: CniResult | undefined,
 ): Link {
+  refuseSmallMtu(call, put.link, ipam);
   const want = wantedInterface({ name: call.ifname }, ipam);
   const report = (text: string) => call.log.error('could not undo', { ifname: call.ifname, reason: text });
   const place = { parent: pod, pod, name: call.ifname, report };
   applySteps(planInterface(want, readInterface(pod, want)), place, put.link.index);
   return pod.link({ index: put.link.index }) ?? put.link;
+}
+
+const IPV6_MIN_MTU = 1280;
+
+/** RFC 8200 section 5. The kernel only takes IPv6 away from such a link, and then says ENOENT. */
+function refuseSmallMtu(call: AddCall<ManifoldConfig>, { mtu }: Link, ipam: CniResult | undefined): void {
+  const ipv6 = ipam?.ips?.find((ip) => ip.address.includes(':'));
+  if (ipv6 === undefined || mtu >= IPV6_MIN_MTU) return;
+  throw new ManifoldError(
+    'bad-config',
+    `Cannot give ${ipv6.address} to ${call.ifname}: IPv6 needs an MTU of at least ${IPV6_MIN_MTU}, and it has ${mtu}`,
+    { hint: `Raise the MTU, or take the IPv6 range out of network ${call.network}.` },
+  );
 }
 
 /**

@@ -2,6 +2,7 @@
 // an address is free only when nothing can answer for it any more.
 import type { DelCall, GcCall } from '../cni/plugin.ts';
 import { isManifoldError, ManifoldError } from '../errors/manifold-error.ts';
+import type { Namespace } from '../kernel/kernel.ts';
 import type { InterfaceRecord, NodeStore } from '../state/node-store.ts';
 import type { ManifoldConfig } from './attach-interface.ts';
 import { type AttachDeps, describePod } from './deps.ts';
@@ -21,9 +22,7 @@ export async function detachInterface(
 ): Promise<void> {
   const { store, record } = readRecord(deps, call, plugin);
   deps.step('retract');
-  const problems = isAnothers(store, record, call)
-    ? []
-    : retractNow(deps, call, record, store === undefined, retract);
+  const problems = retractNow(deps, call, { store, record }, retract);
   for (const reason of problems) call.log.error('could not put back', { ifname: call.ifname, reason });
   deps.step('release');
   await release(call, record !== undefined);
@@ -51,12 +50,14 @@ async function release(call: DelCall<ManifoldConfig>, wasAttached: boolean): Pro
   }
 }
 
+interface Known {
+  /** Undefined when it cannot be read. */
+  readonly store: NodeStore | undefined;
+  readonly record: InterfaceRecord | undefined;
+}
+
 /** Without a readable store DEL does what it can by name. */
-function readRecord(
-  deps: AttachDeps,
-  call: DelCall<ManifoldConfig>,
-  plugin: string,
-): { store: NodeStore | undefined; record: InterfaceRecord | undefined } {
+function readRecord(deps: AttachDeps, call: DelCall<ManifoldConfig>, plugin: string): Known {
   try {
     const store = deps.openStore(call.config.manifold);
     const record = store.interfaces.get(call);
@@ -68,34 +69,35 @@ function readRecord(
   }
 }
 
-/**
- * An ADD that was refused because another network has the interface name leaves no record, and the runtime calls its
- * DEL all the same: the interface under that name is the other network's.
- */
-function isAnothers(
-  store: NodeStore | undefined,
-  record: InterfaceRecord | undefined,
-  { containerId, ifname }: DelCall<ManifoldConfig>,
-): boolean {
-  if (store === undefined || record !== undefined) return false;
-  return store.interfaces.all().some((r) => r.containerId === containerId && r.ifname === ifname);
-}
-
 function retractNow(
   deps: AttachDeps,
   call: DelCall<ManifoldConfig>,
-  record: InterfaceRecord | undefined,
-  storeLost: boolean,
+  { store, record }: Known,
   retract: Retract,
 ): string[] {
   const path = call.netns ?? record?.netns;
   const opened = path === undefined ? undefined : deps.kernel.openIfThere(path);
   try {
-    const ours = record === undefined || opened?.id === record.netnsId;
-    return retract({ ifname: call.ifname, record, storeLost, pod: ours ? opened : undefined, log: call.log });
+    if (store !== undefined && record === undefined && isAnothers(store, call, opened)) return [];
+    const pod = record === undefined || opened?.id === record.netnsId ? opened : undefined;
+    return retract({ ifname: call.ifname, record, storeLost: store === undefined, pod, log: call.log });
   } finally {
     opened?.close();
   }
+}
+
+/**
+ * The interface under this name has a record of its own: of another network, whose name an ADD wanted and was refused,
+ * or of a newer sandbox in the same namespace. A runtime calls DEL for both.
+ */
+function isAnothers(
+  store: NodeStore,
+  { containerId, ifname }: DelCall<ManifoldConfig>,
+  pod: Namespace | undefined,
+): boolean {
+  return store.interfaces
+    .all()
+    .some((r) => r.ifname === ifname && (r.containerId === containerId || r.netnsId === pod?.id));
 }
 
 /**

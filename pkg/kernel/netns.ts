@@ -1,5 +1,5 @@
 // Network namespaces: opening them and running code inside. The only file that calls setns(2).
-import { closeSync, fstatSync, openSync, writeSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, writeSync } from 'node:fs';
 import { ManifoldError } from '../errors/manifold-error.ts';
 import { errnoName, kernelError } from './kernel-error.ts';
 import { libc } from './libc.ts';
@@ -19,7 +19,8 @@ export interface OpenNetns {
 export function openNetns(path: string): OpenNetns | undefined {
   let fd: number;
   try {
-    fd = openSync(path, 'r');
+    // A FIFO would make a plain open wait for ever.
+    fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined;
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;

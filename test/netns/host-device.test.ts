@@ -360,6 +360,16 @@ test('a device that another pod has is refused, and the pod is named', async () 
   await del(conf());
 });
 
+test('a pod gives the device names that the host has: DEL works, and what the device had comes back', async () => {
+  node.addNic('eth6');
+  node.ip('link', 'property', 'add', 'dev', 'eth5', 'altname', 'rail5');
+  await add(conf());
+  for (const name of ['eth6', 'eth5', 'lo2'])
+    node.podIp('a', 'link', 'property', 'add', 'dev', 'net1', 'altname', name);
+  expect(await del(conf())).toMatchObject({ code: 0 });
+  expect(onHost()?.altnames).toEqual(['rail5']);
+});
+
 test('DEL brings the device back although the configuration names none any more', async () => {
   await add(conf());
   expect(await del(conf({ device: undefined }))).toMatchObject({ code: 0 });

@@ -283,6 +283,23 @@ describe('refused before anything is made', () => {
     ],
     ['a mode that the kernel would take but we do not offer', { mode: 'source' }, 7, "Cannot use 'mode'"],
     ['a negative MTU', { mtu: -1 }, 7, "Cannot use 'mtu'"],
+    ['a loopback parent', { master: 'lo' }, 7, "Cannot use 'master' as it must be an Ethernet interface"],
+    ['a parent without a name', { master: '' }, 7, "Cannot use 'master'"],
+    ['a parent with a NUL in its name', { master: 'eth0\u0000x' }, 7, "Cannot use 'master'"],
+    ['an ipam that is no object', { ipam: 'manifold-ipam' }, 7, "Cannot use 'ipam' as it must be an object"],
+    ['an ipam that is a list', { ipam: [] }, 7, "Cannot use 'ipam' as it must be an object"],
+    [
+      'an ipam whose type is no string',
+      { ipam: { type: 5 } },
+      7,
+      "Cannot use 'ipam.type' as it must be a string",
+    ],
+    [
+      'an IPv6 address on a link too small for it',
+      { mtu: 1000, ipam: { type: 'manifold-ipam', range: 'fd00:20::/64' } },
+      7,
+      'IPv6 needs an MTU of at least 1280, and it has 1000',
+    ],
     ['a multicast MAC', { mac: '01:00:00:00:00:01' }, 7, "Cannot use 'mac'"],
     ['a MAC that is none', { mac: 'aa:bb' }, 7, "Cannot use 'mac'"],
   ])('%s', async (_what, more, code, msg) => {
@@ -423,6 +440,16 @@ describe('DEL', () => {
     await add(conf());
     node.ip('link', 'del', 'eth0');
     expect(await del(conf())).toMatchObject({ code: 0 });
+  });
+
+  test('of an unknown sandbox leaves the interface of another in the same namespace alone', async () => {
+    const added = await add(conf(), { containerId: 'c-new' });
+    expect(await del(conf(), { containerId: 'c-old' })).toMatchObject({ code: 0 });
+    const c = { ...conf(), prevResult: added.json };
+    expect(await node.call('macvlan', 'CHECK', c, { pod: 'a', containerId: 'c-new' })).toMatchObject({
+      code: 0,
+    });
+    await del(conf(), { containerId: 'c-new' });
   });
 
   test('works although the configuration has become wrong', async () => {
