@@ -1,10 +1,11 @@
 // state.db: how it is made, opened, and written in transactions. What is in it, the tables know.
-import { existsSync, linkSync, mkdirSync, statSync, unlinkSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { existsSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { DatabaseSync, type SQLInputValue, type SQLOutputValue, type StatementSync } from 'node:sqlite';
 import { ManifoldError } from '../errors/manifold-error.ts';
+import { makeStateFile } from './make-state-file.ts';
 import { emptyDatabase, readCopy } from './read-copy.ts';
-import { migrationFrom, upgrade } from './schema.ts';
+import { upgrade } from './schema.ts';
 import { type Doing, errnoOf, sqliteCode, stateError } from './state-error.ts';
 
 export type Row = Record<string, SQLOutputValue>;
@@ -153,7 +154,7 @@ export class StateFile {
 export function openStateFile(directory: string, busyTimeoutMs = BUSY_TIMEOUT_MS): StateFile {
   const path = join(directory, 'state.db');
   try {
-    if (!existsSync(path)) createStateFile(directory, path);
+    if (!existsSync(path)) makeStateFile(directory, path);
   } catch (error) {
     const translated = stateError('open', path, error);
     if (!cannotWrite(error)) throw translated;
@@ -191,54 +192,6 @@ function openWritable(path: string, timeout: number): DatabaseSync {
   } catch (error) {
     db.close();
     throw error;
-  }
-}
-
-/** Makes the file under another name and gives it its own only when it is whole, so that no process sees half of one. */
-function createStateFile(directory: string, path: string): void {
-  makeDirectory(directory, 0o700);
-  // A log without its file would be taken for the log of the new one: SQLite ties the two by name only.
-  if (existsSync(`${path}-wal`) && !existsSync(path))
-    throw new ManifoldError(
-      'state',
-      `Cannot open the node's store: its log is there but the file is not (${path}-wal)`,
-      {
-        hint: `Put ${path} back beside it, or move the whole directory away: mv ${directory} ${directory}.damaged`,
-      },
-    );
-  const draft = `${path}.new-${process.pid}-${process.hrtime.bigint()}`;
-  try {
-    const db = new DatabaseSync(draft);
-    try {
-      db.exec(`PRAGMA journal_mode = WAL; BEGIN; ${migrationFrom(0)} COMMIT`);
-    } finally {
-      db.close();
-    }
-    linkSync(draft, path);
-  } catch (error) {
-    if (errnoOf(error) !== 'EEXIST' || !existsSync(path)) throw error;
-  } finally {
-    for (const left of [draft, `${draft}-wal`, `${draft}-shm`, `${draft}-journal`]) removeFile(left);
-  }
-}
-
-/** One by one: mkdir's own `recursive` reports a read-only file system as ENOENT (Node 26.10). */
-function makeDirectory(path: string, mode: number): void {
-  if (existsSync(path)) return;
-  makeDirectory(dirname(path), 0o755);
-  try {
-    mkdirSync(path, { mode });
-  } catch (error) {
-    // Another process was quicker.
-    if (errnoOf(error) !== 'EEXIST') throw error;
-  }
-}
-
-function removeFile(path: string): void {
-  try {
-    unlinkSync(path);
-  } catch (error) {
-    if (errnoOf(error) !== 'ENOENT' && errnoOf(error) !== 'EROFS') throw error;
   }
 }
 

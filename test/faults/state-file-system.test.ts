@@ -120,6 +120,30 @@ describe('a full file system', () => {
     expect(readdirSync(directory)).toEqual([]);
   });
 
+  test('whatever little room there was when it was made, with more room it works', () => {
+    const outcomes = new Set<string>();
+    for (let size = 40; size <= 200; size += 4) {
+      const tiny = mount(`tiny-${size}`, '-t', 'tmpfs', '-o', `size=${size}k`, 'tmpfs');
+      const inside = join(tiny, 'store');
+      const attempt = openNodeStore(inside);
+      try {
+        plug(attempt, 'w1', 0);
+        outcomes.add('written');
+      } catch (error) {
+        expect(isManifoldError(error, 'state') && error.message).toContain('no space is left');
+        outcomes.add('full');
+      }
+      if (size % 8 === 0) attempt.close();
+      execFileSync('mount', ['-o', 'remount,size=10m', tiny]);
+      const store = openNodeStore(inside);
+      plug(store, 'w1', 0);
+      expect(addresses(store)).toEqual(first);
+      expect(checkState(store)).toEqual({ broken: [], leftovers: [] });
+      for (const open of size % 8 === 0 ? [store] : [attempt, store]) open.close();
+    }
+    expect([...outcomes].sort()).toEqual(['full', 'written']);
+  });
+
   test('a release is deferred, and carried out when there is room', () => {
     const runDirectory = join(root, 'run');
     const before = openNodeStore(directory);
