@@ -4,7 +4,7 @@ import { recordOf, recordsOf } from './record.ts';
 import type { Row, StateFile } from './state-file.ts';
 
 export function attachmentsTable(file: StateFile): NodeStore['attachments'] {
-  const records = (rows: Row[]) => recordsOf<AttachmentRecord>(rows, file.path);
+  const records = (rows: Row[]) => recordsOf<AttachmentRecord>(rows, 'attachments', file.path);
   return {
     put(record) {
       file.run(
@@ -23,7 +23,7 @@ export function attachmentsTable(file: StateFile): NodeStore['attachments'] {
         containerId,
         ifname,
       );
-      return row === undefined ? undefined : recordOf<AttachmentRecord>(row, file.path);
+      return row === undefined ? undefined : recordOf<AttachmentRecord>(row, 'attachments', file.path);
     },
     ofContainer: (containerId) =>
       records(

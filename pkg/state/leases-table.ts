@@ -8,8 +8,8 @@ import type { Row, StateFile } from './state-file.ts';
 
 export function leasesTable(file: StateFile): NodeStore['leases'] {
   const record = (row: Row | undefined) =>
-    row === undefined ? undefined : recordOf<LeaseRecord>(row, file.path);
-  const records = (rows: Row[]) => recordsOf<LeaseRecord>(rows, file.path);
+    row === undefined ? undefined : recordOf<LeaseRecord>(row, 'leases', file.path);
+  const records = (rows: Row[]) => recordsOf<LeaseRecord>(rows, 'leases', file.path);
   return {
     put(lease) {
       const address = parseAddress(lease.address);
@@ -59,7 +59,7 @@ export function leasesTable(file: StateFile): NodeStore['leases'] {
         domain,
         ...endsOf(range),
       );
-      for (const row of rows) yield recordOf<LeaseRecord>(row, file.path);
+      for (const row of rows) yield recordOf<LeaseRecord>(row, 'leases', file.path);
     },
     all: () => records(file.all('SELECT * FROM leases ORDER BY domain, key')),
     remove(domain, address) {

@@ -118,12 +118,24 @@ export interface NodeStore {
      * @throws ManifoldError 'device-held' naming the holder (pod, container, interface) when another record has the device
      */
     put(record: InterfaceRecord): void;
+    /**
+     * Inserts at the beginning of an ADD, in place of a record whose writer is dead or this one.
+     * @throws ManifoldError 'try-later' naming the process when a live one has a record of the same key; 'device-held'
+     */
+    claim(record: InterfaceRecord): void;
+    /**
+     * Replaces the own record: same key, same writer.
+     * @throws ManifoldError 'try-later' when it is gone or another's by now; 'device-held'
+     */
+    finish(record: InterfaceRecord): void;
     get(id: AttachmentId & { readonly network: string }): InterfaceRecord | undefined;
     byDevice(device: string): InterfaceRecord | undefined;
     /** Of all sandboxes of this pod. */
     ofPod(podUid: string): InterfaceRecord[];
     all(): InterfaceRecord[];
     remove(id: AttachmentId & { readonly network: string }): void;
+    /** Removes the own record: same key, same writer. Another's stays. */
+    removeOwn(record: InterfaceRecord): void;
   };
 
   readonly leases: {

@@ -1,7 +1,8 @@
-import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { isManifoldError } from '../errors/manifold-error.ts';
 import { parseAddress } from '../ip/address.ts';
 import { checkState } from './check-state.ts';
 import type { AttachmentRecord, InterfaceRecord, LeaseRecord, NodeStore } from './node-store.ts';
@@ -64,6 +65,22 @@ const iface = (change: Partial<InterfaceRecord> = {}): InterfaceRecord => ({
   ...change,
 });
 
+function failureOf(work: () => unknown): [string, string] {
+  try {
+    work();
+  } catch (error) {
+    if (isManifoldError(error)) return [error.code, error.message];
+    throw error;
+  }
+  throw new Error('nothing was thrown');
+}
+
+/** Field 22 of proc(5)'s stat. */
+function startTimeOf(pid: number): string {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
+}
+
 test('the directory is made for root alone', () => {
   const inner = join(directory, 'a/b');
   openNodeStore(inner).close();
@@ -121,9 +138,16 @@ describe('interfaces', () => {
     store.interfaces.put(iface({ device: 'mac:02:00:00:00:00:01' }));
     const put = () => store.interfaces.put(iface({ containerId: 'c2', device: 'mac:02:00:00:00:00:01' }));
     expect(put).toThrow(
-      'Cannot give device to c2 net1: pod a/p, container c1 has it as net1 on network rail0 (mac:02:00:00:00:00:01)',
+      'Cannot give device mac:02:00:00:00:00:01 to pod a/p (net1): pod a/p has it as net1 (container c1)',
     );
     expect(store.interfaces.all()).toHaveLength(1);
+  });
+
+  test('where no pod is known, the error names the containers', () => {
+    store.interfaces.put(iface({ pod: {}, device: 'pci:0000:3b:00.2' }));
+    expect(() =>
+      store.interfaces.claim(iface({ containerId: 'c2', pod: {}, device: 'pci:0000:3b:00.2' })),
+    ).toThrow('Cannot give device pci:0000:3b:00.2 to container c2 (net1): container c1 has it as net1');
   });
 
   test('its holder may write its record again', () => {
@@ -137,6 +161,62 @@ describe('interfaces', () => {
     store.interfaces.remove(iface());
     store.interfaces.put(iface({ containerId: 'c2', device: 'd' }));
     expect(store.interfaces.byDevice('d')?.containerId).toBe('c2');
+  });
+});
+
+describe('an interface that two ADDs want at once', () => {
+  let other: NodeStore;
+  let ended: NodeStore;
+  beforeEach(() => {
+    // This test's parent lives as long as the test; no process has a number as high as the other's.
+    const parent = { ...store.writer, pid: process.ppid, startTime: startTimeOf(process.ppid) };
+    other = openNodeStore(directory, { writer: parent });
+    ended = openNodeStore(directory, { writer: { ...store.writer, pid: 2 ** 22 + 1 } });
+  });
+  afterEach(() => {
+    for (const record of store.interfaces.all()) store.interfaces.remove(record);
+    for (const one of [other, ended]) one.close();
+  });
+  const adding = (of: NodeStore) => iface({ state: 'adding', writer: of.writer });
+
+  test('belongs to the first: the second is told which process is at it', () => {
+    other.interfaces.claim(adding(other));
+    expect(failureOf(() => store.interfaces.claim(adding(store)))).toEqual([
+      'try-later',
+      `Cannot attach net1 to pod a/p: process ${process.ppid} is at it right now (container c1, network rail0)`,
+    ]);
+    expect(store.interfaces.all()).toEqual([adding(other)]);
+    other.interfaces.finish(iface({ writer: other.writer }));
+    expect(store.interfaces.all()).toEqual([iface({ writer: other.writer })]);
+  });
+
+  test('may be claimed again by its own process, and after one that died', () => {
+    ended.interfaces.claim(adding(ended));
+    store.interfaces.claim(adding(store));
+    store.interfaces.claim(adding(store));
+    expect(store.interfaces.all()).toEqual([adding(store)]);
+  });
+
+  test.each([
+    ['gone', () => store.interfaces.remove(iface())],
+    ['claimed by another', () => store.interfaces.claim(adding(store))],
+  ])('is not finished by one whose record is %s', (_, meanwhile) => {
+    ended.interfaces.claim(adding(ended));
+    meanwhile();
+    const before = store.interfaces.all();
+    expect(failureOf(() => ended.interfaces.finish(iface({ writer: ended.writer })))).toEqual([
+      'try-later',
+      'Cannot finish net1 of pod a/p: its record was taken away meanwhile (container c1, network rail0)',
+    ]);
+    expect(store.interfaces.all()).toEqual(before);
+  });
+
+  test('is forgotten only by the process whose record it is', () => {
+    store.interfaces.claim(adding(store));
+    ended.interfaces.removeOwn(adding(ended));
+    expect(store.interfaces.all()).toEqual([adding(store)]);
+    store.interfaces.removeOwn(adding(store));
+    expect(store.interfaces.all()).toEqual([]);
   });
 });
 

@@ -50,6 +50,10 @@ function carryOutDeferred(store: NodeStore, runDirectory: string, log: Logger): 
 function nodeStore(directory: string, file: StateFile, givenWriter: Writer | undefined): NodeStore {
   let writer = givenWriter;
   let boot: string | undefined;
+  const isRunning = (of: Writer): boolean => {
+    boot ??= bootId();
+    return isAlive(of, boot);
+  };
   return {
     directory,
     get writer() {
@@ -58,7 +62,7 @@ function nodeStore(directory: string, file: StateFile, givenWriter: Writer | und
     },
     transaction: (work) => file.transaction(work),
     attachments: attachmentsTable(file),
-    interfaces: interfacesTable(file),
+    interfaces: interfacesTable(file, isRunning),
     leases: leasesTable(file),
     ensureWritable: () => file.run('UPDATE probe SET writes = writes + 1'),
     raw: () => ({
@@ -72,10 +76,7 @@ function nodeStore(directory: string, file: StateFile, givenWriter: Writer | und
           .map(({ record, ...columns }) => ({ table, columns, record: String(record) })),
       ),
     }),
-    isAlive(of) {
-      boot ??= bootId();
-      return isAlive(of, boot);
-    },
+    isAlive: isRunning,
     close: () => file.close(),
   };
 }

@@ -1,4 +1,4 @@
-// What a record must look like. Only checkState() asks: the path of an ADD trusts what this project wrote.
+// What a record must look like: asked by whoever reads one, since a screwdriver or a defect may have been at the file.
 import type { RawRow } from './node-store.ts';
 
 type Field = 'string' | 'number' | 'object' | 'writer' | readonly string[];

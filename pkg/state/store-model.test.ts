@@ -132,7 +132,7 @@ test('any sequence of writes of interfaces leaves what a plain list would, each 
           store.interfaces.remove(record);
           model.delete(key);
         } else if (taken) {
-          expect(() => store.interfaces.put(record)).toThrow('Cannot give device to');
+          expect(() => store.interfaces.put(record)).toThrow(`Cannot give device ${device} to`);
         } else {
           store.interfaces.put(record);
           model.set(key, record);

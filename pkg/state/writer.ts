@@ -7,6 +7,9 @@ export function thisWriter(): Writer {
   return { pid: process.pid, startTime: statOf('self')?.startTime ?? '0', bootId: bootId() };
 }
 
+export const isSameWriter = (a: Writer, b: Writer): boolean =>
+  a.pid === b.pid && a.startTime === b.startTime && a.bootId === b.bootId;
+
 /** Changes with every boot of the kernel. */
 export const bootId = (): string => readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
 
