@@ -16,6 +16,7 @@ import { listOf } from './network.ts';
 import { readEveryPodNetworks } from './networks.ts';
 import { searchPath } from './ourselves.ts';
 import { networkSources } from './read-plan.ts';
+import { sweepCache } from './sweep-cache.ts';
 import { isUnderWay } from './under-way.ts';
 
 const keyOf = ({ containerId, ifname }: AttachmentId): string => `${containerId}/${ifname}`;
@@ -85,6 +86,7 @@ async function collectNetworks(
       failures.push(`network ${list.name}: ${error.message}`);
     }
   }
+  sweepCache(call, store, new Set(known.map(({ list }) => list.name)));
   return failures;
 }
 

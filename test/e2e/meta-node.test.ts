@@ -1,6 +1,6 @@
 // The verbs that are about the node, and what goes wrong on a node: STATUS, GC, a store that cannot be written.
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { linksToReap } from '../../meta/reap.ts';
@@ -212,6 +212,28 @@ describe('GC', () => {
     ]);
     await del('a');
     expectClean(node);
+  });
+
+  test('sweeps the cache of results: what is valid or recorded stays, and networks of other tools', async () => {
+    await add('a');
+    const results = join(node.cniDir, 'results');
+    const [name = ''] = readdirSync(results);
+    const entry: object = JSON.parse(readFileSync(join(results, name), 'utf8'));
+    const left = (network: string, containerId: string) =>
+      writeFileSync(
+        join(results, `${network}-${containerId}-eth0`),
+        JSON.stringify({ ...entry, networkName: network, containerId }),
+      );
+    left('cluster', 'c-gone');
+    left('cluster', 'c-valid');
+    left('podman', 'c-other');
+    expect(await node.nodeCall('GC', valid('c-a', 'c-valid'))).toMatchObject({ code: 0 });
+    expect(readdirSync(results).sort()).toEqual([
+      'cluster-c-a-eth0',
+      'cluster-c-valid-eth0',
+      'podman-c-other-eth0',
+    ]);
+    await del('a');
   });
 
   test('takes nothing from a sandbox that another tool attached', async () => {

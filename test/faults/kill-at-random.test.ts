@@ -6,7 +6,7 @@ import { expect, onTestFailed, test } from 'vitest';
 import { AttachedWorld, type ProgramName } from '../kit/attached-world.ts';
 
 const KILLS = 500;
-const PROGRAMS: readonly ProgramName[] = ['macvlan', 'host-device', 'manifold'];
+const PROGRAMS: readonly ProgramName[] = ['macvlan', 'host-device', 'manifold', 'manifold-ipam'];
 
 /** A small generator (mulberry32), so that a failed run can be repeated. */
 function random(seed: number): () => number {
@@ -90,7 +90,7 @@ test(`${KILLS} kills of ADD and DEL leave nothing lost, doubled or behind`, {
 }, async () => {
   const seed = Date.now() & 0xffffff;
   onTestFailed(() => void process.stderr.write(`kill-at-random: seed ${seed}\n`));
-  const workers = Math.max(3, availableParallelism());
+  const workers = Math.max(PROGRAMS.length, availableParallelism());
   const share = Math.ceil(KILLS / workers);
   const hits = await Promise.all(
     Array.from({ length: workers }, (_, n) =>

@@ -3,10 +3,10 @@
 import { expect } from 'vitest';
 import type { JsonObject } from '../../pkg/cni/plugin.ts';
 import { openNodeStore } from '../../pkg/state/open-node-store.ts';
-import { expectClean } from './clean.ts';
+import { expectClean, expectNoFiles } from './clean.ts';
 import { type CallOptions, type IpLink, type Outcome, TestNode } from './test-node.ts';
 
-export type ProgramName = 'macvlan' | 'host-device' | 'manifold';
+export type ProgramName = 'macvlan' | 'host-device' | 'manifold' | 'manifold-ipam';
 
 interface Shape {
   readonly conf: (node: TestNode) => JsonObject;
@@ -30,6 +30,13 @@ const SHAPES: Readonly<Record<ProgramName, Shape>> = {
     conf: () => ({ name: 'fabric', type: 'host-device', device: 'eth5', ipam: ipam('172.30.0.0/24') }),
     ifname: 'net1',
     interfaces: ['net1'],
+    leases: 1,
+  },
+  /** As a foreign main plugin execs it: it is told nothing of the interface. */
+  'manifold-ipam': {
+    conf: () => ({ name: 'rail', type: 'bridge', ipam: ipam('10.20.0.0/24') }),
+    ifname: 'net1',
+    interfaces: [],
     leases: 1,
   },
   manifold: {
@@ -97,6 +104,11 @@ export class AttachedWorld {
     });
   }
 
+  /** GC of a node without a sandbox. */
+  collect(): Promise<Outcome> {
+    return this.node.call(this.program, 'GC', { ...this.conf, 'cni.dev/valid-attachments': [] });
+  }
+
   /** The pod has what ADD promises, once. */
   expectAttached(pod: string): void {
     const names = this.node.links(pod).map((link) => link.ifname);
@@ -122,6 +134,7 @@ export class AttachedWorld {
     const { addr_info: _then, ifindex: _thenIndex, ...before } = this.device ?? {};
     expect(now).toEqual(before);
     expectClean(this.node);
+    expectNoFiles(this.node);
   }
 
   close(): void {

@@ -1,6 +1,6 @@
 // What must hold after every test: the store's invariants, and no record left of what was deleted.
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readdirSync } from 'node:fs';
+import { join, relative } from 'node:path';
 import { expect } from 'vitest';
 import { checkState } from '../../pkg/state/check-state.ts';
 import { openNodeStore } from '../../pkg/state/open-node-store.ts';
@@ -19,3 +19,19 @@ export function expectClean(node: TestNode): void {
     store.close();
   }
 }
+
+/** What a node keeps without an attachment. (A long lock is an empty directory.) */
+const KEPT = ['state.db', 'state.db-wal', 'state.db-shm'];
+
+/** Nothing lies about in the state directory and the run directory: no draft, no cached result, no deferred release. */
+export function expectNoFiles({ stateDir, runDir }: TestNode): void {
+  const found = [stateDir, runDir].flatMap((directory) =>
+    existsSync(directory) ? filesBelow(directory).map((file) => relative(directory, file)) : [],
+  );
+  expect(found.filter((file) => !KEPT.includes(file))).toEqual([]);
+}
+
+const filesBelow = (directory: string): string[] =>
+  readdirSync(directory, { recursive: true, withFileTypes: true })
+    .filter((entry) => !entry.isDirectory())
+    .map((entry) => join(entry.parentPath, entry.name));
