@@ -1,4 +1,4 @@
-// Whether another process is at the attachments of a call right now. The specification (section 2) forbids a runtime to
+// Whether another process is at the attachments of a call right now. The specification (section 3) forbids a runtime to
 // call twice at once for one container; one that gave up waiting for an ADD does it all the same.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describePod } from '../pkg/attach/deps.ts';

@@ -13,7 +13,7 @@ export function checkStateReport(store: NodeStore): Report {
       : `The state in ${store.directory} is damaged: ${broken.length} of its invariants do not hold.`,
     ...(leftovers.length === 0
       ? []
-      : ['Leftovers are cleaned up by the next ADD or DEL of their pod, or by GC.']),
+      : ['Leftovers of a container go with its DEL, or with a GC of their network; a file may be deleted.']),
   ];
   return { text: lines.join('\n'), exitCode: broken.length === 0 ? 0 : 1 };
 }
