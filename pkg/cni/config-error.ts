@@ -11,18 +11,21 @@ export interface Problem {
 
 /** The problems of a failed parse, in the order of the keys. `within` is put before each key. */
 export function problemsOf(issues: readonly BaseIssue<unknown>[], within = ''): Problem[] {
-  const problems: Problem[] = [];
+  const problems = new Map<string, Problem>();
   for (const issue of issues) {
     const key = keyOf(issue, within);
-    if (problems.some((known) => known.key === key)) continue;
-    problems.push({ key, text: sentence(key, ruleOf(issue), issue.input) });
+    if (!problems.has(key)) problems.set(key, { key, text: sentence(key, ruleOf(issue), issue.input) });
   }
-  return problems;
+  return [...problems.values()];
 }
+
+/** How many problems one error names. */
+const MAX_NAMED = 20;
 
 /** One error for all problems of one configuration: the first is the message, the others the hint. */
 export function configError(problems: readonly Problem[]): ManifoldError {
-  const [first, ...rest] = problems.map((problem) => problem.text);
+  const [first, ...rest] = problems.slice(0, MAX_NAMED).map((problem) => problem.text);
+  if (problems.length > MAX_NAMED) rest.push(`and ${problems.length - MAX_NAMED} more`);
   const message = first ?? 'Cannot use the network configuration: it is not valid';
   return new ManifoldError('bad-config', message, rest.length === 0 ? {} : { hint: rest.join('; ') });
 }

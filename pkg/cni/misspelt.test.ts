@@ -12,6 +12,7 @@ import {
 } from 'valibot';
 import { describe, expect, test } from 'vitest';
 import { findMisspelt } from './misspelt.ts';
+import type { JsonObject } from './plugin.ts';
 
 const schema = pipe(
   object({
@@ -72,5 +73,42 @@ describe('a key that nobody knows', () => {
     [{ deviceID: '0000:3b:00.2' }],
   ])('%j has no misspelling', (raw) => {
     expect(findMisspelt(schema, raw)).toEqual([]);
+  });
+});
+
+describe('a configuration with more unknown keys than anybody writes', () => {
+  const manyKeys = (count: number, name: (index: number) => string) =>
+    Object.fromEntries(Array.from({ length: count }, (_, index) => [name(index), 1]));
+  const compared = (raw: JsonObject): number => {
+    let count = 0;
+    findMisspelt(schema, raw, (a, b) => {
+      expect(Math.abs(a.length - b.length)).toBeLessThanOrEqual(2);
+      count += 1;
+      return 99;
+    });
+    return count;
+  };
+
+  test('costs no more comparisons than one of a hundred', () => {
+    const name = (index: number) => `unknown${index}`;
+    const bound = compared(manyKeys(100, name));
+    expect(bound).toBeGreaterThan(0);
+    expect(compared(manyKeys(60_000, name))).toBe(bound);
+    expect(compared({ ipam: manyKeys(60_000, name) })).toBeLessThanOrEqual(bound);
+    const subnets = Array.from({ length: 1000 }, () => manyKeys(60, name));
+    expect(compared({ ipam: { ranges: [subnets] } })).toBeLessThanOrEqual(bound);
+  });
+
+  test('has at most ten of them named', () => {
+    const ranges = [Array.from({ length: 50 }, () => ({ sbunet: '' }))];
+    const found = findMisspelt(schema, { ipam: { ranges } });
+    expect(found).toHaveLength(10);
+    expect(found[9]).toEqual({ key: 'ipam.ranges[0][9].sbunet', meant: 'subnet' });
+  });
+
+  test('of which the very long are not compared with anything', () => {
+    const long = object({ [`${'k'.repeat(64)}x`]: optional(string()) });
+    expect(findMisspelt(long, { [`${'k'.repeat(64)}y`]: 1 })).toEqual([]);
+    expect(findMisspelt(long, { ['k'.repeat(64)]: 1 })).toHaveLength(1);
   });
 });

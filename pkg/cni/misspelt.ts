@@ -27,51 +27,75 @@ const WELL_KNOWN: readonly string[] = [
   'plugins',
 ];
 
-/** Looks at every level whose keys the (valibot) schema knows. */
-export function findMisspelt(schema: unknown, raw: JsonObject): Misspelling[] {
-  const found: Misspelling[] = [];
-  visit(schema, raw, '', found);
-  return found;
+// A configuration may have any number of keys: what is looked for in one call is bounded.
+const MAX_UNKNOWN = 100;
+const MAX_FOUND = 10;
+const MAX_LENGTH = 64;
+
+interface Search {
+  readonly found: Misspelling[];
+  /** Unknown keys that may still be compared. */
+  left: number;
+  readonly distance: typeof editDistance;
 }
 
-function visit(schema: unknown, value: JsonValue | undefined, path: string, found: Misspelling[]): void {
+/**
+ * Looks at every level whose keys the (valibot) schema knows: at the first 100 unknown keys, for the first 10 misspelt.
+ * @param distance edits between two words
+ */
+export function findMisspelt(schema: unknown, raw: JsonObject, distance = editDistance): Misspelling[] {
+  const search: Search = { found: [], left: MAX_UNKNOWN, distance };
+  visit(schema, raw, '', search);
+  return search.found;
+}
+
+function visit(schema: unknown, value: JsonValue | undefined, path: string, search: Search): void {
+  if (search.left === 0 || search.found.length === MAX_FOUND) return;
   if (isJsonList(value)) {
     const item = itemOf(schema);
     if (item === undefined) return;
-    for (const [index, one] of value.entries()) visit(item, one, `${path}[${index}]`, found);
+    for (const [index, one] of value.entries()) visit(item, one, `${path}[${index}]`, search);
     return;
   }
   if (typeof value !== 'object' || value === null || isJsonList(value)) return;
   const entries = entriesOf(schema);
   if (entries.size === 0) return;
   const top = path === '';
-  const known = top ? [...new Set([...WELL_KNOWN, ...entries.keys()])] : [...entries.keys()];
+  const known = new Set([...(top ? WELL_KNOWN : []), ...entries.keys()]);
   for (const [key, inner] of Object.entries(value)) {
+    if (search.left === 0 || search.found.length === MAX_FOUND) return;
     const at = top ? key : `${path}.${key}`;
-    if (known.includes(key)) {
-      for (const one of entries.get(key) ?? []) visit(one, inner, at, found);
+    if (known.has(key)) {
+      for (const one of entries.get(key) ?? []) visit(one, inner, at, search);
       continue;
     }
+    search.left -= 1;
     // Keys with a domain in them belong to others: "cni.dev/valid-attachments".
-    const meant = /[./]/.test(key) ? undefined : nearest(key, known);
-    if (meant !== undefined) found.push({ key: at, meant });
+    if (key.length > MAX_LENGTH || /[./]/.test(key)) continue;
+    const meant = nearest(key, [...known], search.distance);
+    if (meant !== undefined) search.found.push({ key: at, meant });
   }
 }
 
-function nearest(key: string, known: readonly string[]): string | undefined {
-  const plain = (name: string) => name.toLowerCase().replaceAll(/[_-]/g, '');
+const plain = (name: string): string => name.toLowerCase().replaceAll(/[_-]/g, '');
+
+function nearest(key: string, known: readonly string[], distance: typeof editDistance): string | undefined {
   const mine = plain(key);
   const same = known.find((name) => plain(name) === mine);
   if (same !== undefined || mine.length < 3) return same;
   const allowed = mine.length < 6 ? 1 : 2;
-  return known.find((name) => name.length > 2 && distance(mine, plain(name), allowed) <= allowed);
+  return known.find((name) => {
+    const other = plain(name);
+    const longer = Math.abs(mine.length - other.length);
+    if (name.length < 3 || longer > allowed) return false;
+    // "deviceID" is no slip of the pen for "device".
+    if (longer > 1 && (mine.startsWith(other) || other.startsWith(mine))) return false;
+    return distance(mine, other) <= allowed;
+  });
 }
 
-/** Edits between two words: a letter more, less, other, or two neighbours swapped. Anything above `limit` is equal. */
-function distance(a: string, b: string, limit: number): number {
-  const longer = Math.abs(a.length - b.length);
-  // "deviceID" is no slip of the pen for "device".
-  if (longer > limit || (longer > 1 && (a.startsWith(b) || b.startsWith(a)))) return limit + 1;
+/** Edits between two words: a letter more, less, other, or two neighbours swapped. */
+function editDistance(a: string, b: string): number {
   let before: number[] = [];
   let last = Array.from({ length: b.length + 1 }, (_, at) => at);
   for (let i = 1; i <= a.length; i++) {

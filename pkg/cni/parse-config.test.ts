@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { echoPlugin } from '../../test/kit/echo-plugin.ts';
+import { ManifoldError } from '../errors/manifold-error.ts';
 import { parseConfig, parseConfigForDel } from './parse-config.ts';
 
 const raw = {
@@ -37,3 +38,24 @@ test('DEL cannot do without knowing where the state is', () => {
   const wrong = { ...raw, manifold: { stateDir: 'relative' } };
   expect(() => parseConfigForDel(echoPlugin, wrong, () => undefined)).toThrow(/'manifold.stateDir'/);
 });
+
+test('of very many bad keys the first are named, and the others counted', () => {
+  const ranges = Array.from({ length: 100_000 }, () => ({ subnet: 7 }));
+  const failure = errorOf(() =>
+    parseConfig(echoPlugin, { ...raw, mtu: 9000, mode: 'bridge', ipam: { ranges } }),
+  );
+  expect(failure.message).toContain("'ipam.ranges[0].subnet'");
+  const named = failure.hint?.split('; ') ?? [];
+  expect(named).toHaveLength(20);
+  expect(named.at(-1)).toBe('and 99980 more');
+});
+
+function errorOf(work: () => unknown): ManifoldError {
+  try {
+    work();
+  } catch (error) {
+    if (error instanceof ManifoldError) return error;
+    throw error;
+  }
+  throw new Error('nothing was refused');
+}

@@ -25,13 +25,13 @@ export function parseConfig<C>(plugin: Plugin<C>, raw: JsonObject): ParsedConfig
   if (config.success && options.success && lists.length === 0) {
     return { config: config.output, options: options.output };
   }
-  const problems: Problem[] = [];
+  const problems = new Map<string, Problem>();
   const own = config.success ? [] : problemsOf(config.issues);
   const common = options.success ? [] : problemsOf(options.issues, 'manifold');
   for (const problem of [...lists, ...own, ...common]) {
-    if (!problems.some((known) => known.key === problem.key)) problems.push(problem);
+    if (!problems.has(problem.key)) problems.set(problem.key, problem);
   }
-  throw configError(problems);
+  throw configError([...problems.values()]);
 }
 
 /**

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -21,6 +22,14 @@ const entry: CachedAttachment = {
   cniVersion: '0.4.0',
   result: { ips: [{ address: '10.0.0.1/8' }] },
 };
+
+/** A process that dies between writing the draft and giving it its name. */
+const DIES_WHILE_WRITING = `
+  const fs = require('node:fs');
+  fs.renameSync = () => process.kill(process.pid, 'SIGKILL');
+  require('node:module').syncBuiltinESMExports();
+  import(process.env.MODULE).then((cache) => cache.writeCachedResult(process.env.DIRECTORY, JSON.parse(process.env.ENTRY)));
+`;
 
 let directory: string;
 beforeEach(() => {
@@ -50,6 +59,27 @@ describe("libcni's cache", () => {
       result: { cniVersion: '0.4.0', ips: [{ version: '4', address: '10.0.0.1/8' }] },
     });
     expect(statSync(file).mode & 0o777).toBe(0o600);
+    expect(readdirSync(directory)).toEqual(['results']);
+  });
+
+  test.each([
+    ['is written', () => writeCachedResult(directory, entry)],
+    ['is deleted', () => deleteCachedResult(directory, entry)],
+  ])('keeps no draft of a process that died, once the entry %s', (_name, work) => {
+    const child = spawnSync(
+      process.execPath,
+      ['--disable-warning=ExperimentalWarning', '-e', DIES_WHILE_WRITING],
+      {
+        env: {
+          MODULE: join(import.meta.dirname, 'result-cache.ts'),
+          DIRECTORY: directory,
+          ENTRY: JSON.stringify(entry),
+        },
+      },
+    );
+    expect(child.signal).toBe('SIGKILL');
+    expect(readdirSync(directory)).toHaveLength(2);
+    work();
     expect(readdirSync(directory)).toEqual(['results']);
   });
 

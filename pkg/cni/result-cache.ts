@@ -50,8 +50,7 @@ export function writeCachedResult(directory: string, entry: CachedAttachment): v
     ...(Object.keys(capabilityArgs).length > 0 ? { capabilityArgs } : {}),
     result: writeResult(entry.result, entry.cniVersion),
   });
-  // Not in results/: libcni takes every file there for an attachment.
-  const draft = join(directory, `.draft-${entry.containerId}-${entry.ifname}-${process.pid}`);
+  const draft = draftOf(directory, entry);
   try {
     mkdirSync(join(directory, 'results'), { recursive: true, mode: 0o700 });
   } catch (error) {
@@ -105,6 +104,7 @@ export function deleteCachedResult(directory: string, key: CacheKey): void {
   const file = fileOf(directory, key);
   try {
     rmSync(file, { force: true });
+    rmSync(draftOf(directory, key), { force: true });
   } catch (error) {
     throw ioError('delete', file, error);
   }
@@ -116,6 +116,13 @@ function fileOf(directory: string, { network, containerId, ifname }: CacheKey): 
   if (fault === undefined) return join(directory, 'results', name);
   throw new ManifoldError('io', `Cannot name a cache entry: ${fault} (${JSON.stringify(name)})`);
 }
+
+/**
+ * Not in results/: libcni takes every file there for an attachment. Always the same for an attachment, so that what a
+ * killed process has left is written over, or deleted with the entry.
+ */
+const draftOf = (directory: string, { containerId, ifname }: CacheKey): string =>
+  join(directory, `.draft-${containerId}-${ifname}`);
 
 function readEntry(file: string): CachedAttachment | undefined {
   let value: unknown;

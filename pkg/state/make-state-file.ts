@@ -12,6 +12,7 @@ import {
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { ManifoldError } from '../errors/manifold-error.ts';
+import { removeDeadDrafts } from './dead-drafts.ts';
 import { migrationFrom } from './schema.ts';
 import { errnoOf } from './state-error.ts';
 
@@ -30,6 +31,7 @@ export function makeStateFile(directory: string, path: string): void {
         hint: `Put ${path} back beside it, or move the whole directory away: mv ${directory} ${directory}.damaged`,
       },
     );
+  removeDeadDrafts(directory, /^state\.db\.new-(\d+)-\d+$/);
   const draft = `${path}.new-${process.pid}-${process.hrtime.bigint()}`;
   try {
     writeFlushed(draft, emptyFile());
