@@ -155,7 +155,7 @@ export interface NodeStore {
     remove(domain: string, address: string): void;
   };
 
-  /** Writes something and commits it. @throws ManifoldError as any write does: for STATUS */
+  /** Writes something and commits it: for STATUS. @throws ManifoldError as any write does; 'io' for a run directory that cannot be used */
   ensureWritable(): void;
   /** The rows as they are and what SQLite says of the file (nothing when it is sound): for checkState. */
   raw(): { readonly integrity: readonly string[]; readonly rows: readonly RawRow[] };

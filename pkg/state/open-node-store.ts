@@ -5,7 +5,7 @@ import { attachmentsTable } from './attachments-table.ts';
 import { interfacesTable } from './interfaces-table.ts';
 import { leasesTable } from './leases-table.ts';
 import type { NodeStore, Writer } from './node-store.ts';
-import { applyDeferred } from './spool.ts';
+import { applyDeferred, deferredReleases } from './spool.ts';
 import { openStateFile, type StateFile } from './state-file.ts';
 import { bootId, isAlive, thisWriter } from './writer.ts';
 
@@ -27,7 +27,7 @@ export interface NodeStoreOptions {
 export function openNodeStore(directory: string, options: NodeStoreOptions = {}): NodeStore {
   const { runDirectory, log = silentLogger, busyTimeoutMs } = options;
   const file = openStateFile(directory, busyTimeoutMs);
-  const store = nodeStore(directory, file, options.writer);
+  const store = nodeStore(directory, file, options);
   if (file.readOnlyBecause !== undefined)
     log.warn('store is read-only', { reason: String(file.readOnlyBecause) });
   else if (runDirectory !== undefined) carryOutDeferred(store, runDirectory, log);
@@ -41,14 +41,16 @@ function carryOutDeferred(store: NodeStore, runDirectory: string, log: Logger): 
     const count = applyDeferred(store, runDirectory);
     if (count > 0) log.info('deferred releases carried out', { count });
   } catch (error) {
-    // Still not writable: the files wait for the next store. A caller that writes will see why by itself.
-    if (!isManifoldError(error, 'state', 'try-later')) throw error;
+    // Still not writable: the files wait for the next store. A caller that writes will see why by itself. A run
+    // directory that cannot be read must not keep a DEL from its work: ensureWritable() tells of it.
+    if (!isManifoldError(error, 'state', 'try-later', 'io')) throw error;
     log.warn('deferred releases cannot be carried out yet', { reason: error.message });
   }
 }
 
-function nodeStore(directory: string, file: StateFile, givenWriter: Writer | undefined): NodeStore {
-  let writer = givenWriter;
+function nodeStore(directory: string, file: StateFile, options: NodeStoreOptions): NodeStore {
+  const { runDirectory } = options;
+  let { writer } = options;
   let boot: string | undefined;
   const isRunning = (of: Writer): boolean => {
     boot ??= bootId();
@@ -64,7 +66,10 @@ function nodeStore(directory: string, file: StateFile, givenWriter: Writer | und
     attachments: attachmentsTable(file),
     interfaces: interfacesTable(file, isRunning),
     leases: leasesTable(file),
-    ensureWritable: () => file.run('UPDATE probe SET writes = writes + 1'),
+    ensureWritable() {
+      file.run('UPDATE probe SET writes = writes + 1');
+      if (runDirectory !== undefined) deferredReleases(runDirectory);
+    },
     raw: () => ({
       integrity: file
         .all('PRAGMA integrity_check')

@@ -1,8 +1,10 @@
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { ManifoldError } from '../errors/manifold-error.ts';
+import { createLogger } from '../log/logger.ts';
 import { checkState } from './check-state.ts';
 import type { NodeStore } from './node-store.ts';
 import { openNodeStore } from './open-node-store.ts';
@@ -127,4 +129,46 @@ test('when it cannot be written down either, the caller is told to repeat', () =
   expect(message).toContain('Cannot release c1 net1: neither the store nor');
   expect(hint).toContain('the disk is full');
   rmSync(runDirectory);
+});
+
+describe('a run directory that cannot be used', () => {
+  const unusable: [string, () => void][] = [
+    ['a file', () => writeFileSync(runDirectory, '')],
+    [
+      'under a file',
+      () => {
+        writeFileSync(join(root, 'file'), '');
+        runDirectory = join(root, 'file', 'run');
+      },
+    ],
+    ['a link to itself', () => symlinkSync(runDirectory, runDirectory)],
+    [
+      'named too long',
+      () => {
+        runDirectory = join(root, 'x'.repeat(300));
+      },
+    ],
+  ];
+  test.each(unusable)('(%s) keeps no DEL from the store, and STATUS names it', (_, make) => {
+    make();
+    const lines: string[] = [];
+    const log = createLogger({ level: 'warn', sink: (line) => lines.push(line) });
+    const store = openNodeStore(stateDirectory, { runDirectory, log });
+    expect(lines.join()).toContain(`${runDirectory}/released`);
+    store.leases.remove('', '10.0.0.1');
+    expect(() => store.ensureWritable()).toThrow(
+      `Cannot read deferred releases: the run directory cannot be used (${runDirectory}/released: E`,
+    );
+    store.close();
+  });
+});
+
+test('what is no release is left where it is, and the others are carried out', () => {
+  deferRelease(runDirectory, { containerId: 'c1', ifname: 'net1' }, 'disk full');
+  const spool = join(runDirectory, 'released');
+  mkdirSync(join(spool, 'd.json'));
+  execFileSync('mkfifo', [join(spool, 'f.json')]);
+  writeFileSync(join(spool, 'null.json'), 'null');
+  expect(left()).toEqual({ c1: ['resting'], c2: all });
+  expect(readdirSync(spool).sort()).toEqual(['d.json', 'f.json']);
 });

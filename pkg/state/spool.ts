@@ -56,13 +56,13 @@ export function deferRelease(
 /**
  * Does what was deferred, all in one transaction, and removes the files.
  * @returns how many releases there were
- * @throws ManifoldError 'state', 'try-later' when the store cannot be written: the files stay
+ * @throws ManifoldError 'state', 'try-later' when the store cannot be written: the files stay; 'io' when they cannot be read
  */
 export function applyDeferred(store: NodeStore, runDirectory: string): number {
   const directory = spoolOf(runDirectory);
-  const files = namesIn(directory).filter((name) => name.endsWith('.json'));
+  const files = namesIn(directory);
   if (files.length === 0) return 0;
-  const intents = files.sort().flatMap((name) => readIntent(join(directory, name)) ?? []);
+  const intents = files.flatMap((name) => readIntent(join(directory, name)) ?? []);
   store.transaction(() => {
     for (const intent of intents) release(store, intent);
   });
@@ -71,12 +71,9 @@ export function applyDeferred(store: NodeStore, runDirectory: string): number {
   return intents.length;
 }
 
-/** What is still to be released, oldest first. */
+/** What is still to be released, oldest first. @throws ManifoldError 'io' when that cannot be read */
 export const deferredReleases = (runDirectory: string): ReleaseIntent[] =>
-  namesIn(spoolOf(runDirectory))
-    .filter((name) => name.endsWith('.json'))
-    .sort()
-    .flatMap((name) => readIntent(join(spoolOf(runDirectory), name)) ?? []);
+  namesIn(spoolOf(runDirectory)).flatMap((name) => readIntent(join(spoolOf(runDirectory), name)) ?? []);
 
 function release(store: NodeStore, intent: Spooled): void {
   const { only, network, containerId, ifname, time } = intent;
@@ -94,21 +91,44 @@ function release(store: NodeStore, intent: Spooled): void {
   if (only === undefined || only === 'attachments') store.attachments.remove({ containerId, ifname });
 }
 
+/** Of the releases that were written whole, oldest first. Whatever else lies there is not ours. */
 function namesIn(directory: string): string[] {
   try {
-    return readdirSync(directory);
+    return readdirSync(directory, { withFileTypes: true })
+      .filter((entry) => entry.isFile() && entry.name.endsWith('.json'))
+      .map((entry) => entry.name)
+      .sort();
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return [];
-    throw error;
+    throw cannotRead(directory, error);
   }
 }
 
 function readIntent(path: string): Spooled | undefined {
   try {
-    return JSON.parse(readFileSync(path, 'utf8')) as Spooled;
+    const intent: unknown = JSON.parse(readFileSync(path, 'utf8'));
+    return isIntent(intent) ? intent : undefined;
   } catch (error) {
     // Gone: another process applied it. Torn by power loss: the sandbox that it spoke of is gone with the boot.
     if (errnoOf(error) === 'ENOENT' || error instanceof SyntaxError) return undefined;
-    throw error;
+    throw cannotRead(path, error);
   }
+}
+
+function isIntent(value: unknown): value is Spooled {
+  const { containerId, ifname, time } = Object(value) as Partial<Record<keyof Spooled, unknown>>;
+  return typeof containerId === 'string' && typeof ifname === 'string' && typeof time === 'number';
+}
+
+function cannotRead(path: string, error: unknown): unknown {
+  const errno = errnoOf(error);
+  if (errno === undefined) return error;
+  return new ManifoldError(
+    'io',
+    `Cannot read deferred releases: the run directory cannot be used (${path}: ${errno})`,
+    {
+      hint: 'runDir in the "manifold" object of the network configuration must name a directory of root\'s, or one that can be made.',
+      cause: error,
+    },
+  );
 }

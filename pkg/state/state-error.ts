@@ -84,13 +84,21 @@ function errnoReason(errno: string | undefined, file: string): Why | undefined {
     case 'ENOTDIR':
     case 'EEXIST':
       return ['state', 'its directory is a file', `Move ${dirname(file)} away, or name another stateDir.`];
-    case 'EIO':
-    case 'ENOENT':
-    case 'EMFILE':
-    case 'ENFILE':
-      return ['state', 'the file system reports an error', hintFor(file)];
+    case 'ENAMETOOLONG':
+      return [
+        'state',
+        'its path is too long',
+        'Name a shorter stateDir: a name in it may have 255 bytes, the whole 4095.',
+      ];
+    case 'ELOOP':
+      return ['state', 'symbolic links lead in a circle', `Mend them: namei -l ${file}`];
+    case 'EISDIR':
+      return ['state', 'it is a directory, not a file', `Move it away: ls -la ${dirname(file)}`];
     default:
-      return undefined;
+      // Node's own errors, which are defects of ours, have codes that begin with ERR_.
+      return errno === undefined || !/^E[A-Z0-9]+$/.test(errno)
+        ? undefined
+        : ['state', 'the file system reports an error', hintFor(file)];
   }
 }
 

@@ -1,8 +1,18 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { ManifoldError } from '../errors/manifold-error.ts';
 import { openNodeStore } from './open-node-store.ts';
 
@@ -88,6 +98,77 @@ test('scribbles in the middle of the file are reported by whoever reads them', (
   writeFileSync(file, bytes);
   const error = failure(() => openNodeStore(directory).leases.all());
   expect([error.code, error.message]).toEqual(['state', expect.stringContaining('the file is damaged')]);
+});
+
+test.each(['null', '[]', '7', '{}', '{'])('a record that is %s is an error that names it', (record) => {
+  filledStore();
+  const db = new DatabaseSync(file);
+  db.prepare("UPDATE leases SET record = ? WHERE owner = 'uid-7'").run(record);
+  db.close();
+  const store = openNodeStore(directory);
+  const error = failure(() => store.leases.all());
+  expect(error.code).toBe('state');
+  expect(error.message).toContain(`Cannot read the node's store: a record `);
+  expect(error.message).toContain(file);
+  expect(error.message).toContain('"owner":"uid-7"');
+  expect(store.leases.get('', '10.0.0.6')?.owner).toBe('uid-6');
+  store.close();
+});
+
+describe('in place of the file', () => {
+  const open = (): ManifoldError => failure(() => openNodeStore(directory));
+  beforeEach(() => mkdirSync(directory));
+
+  test('a directory is named', () => {
+    mkdirSync(file);
+    expect(open().message).toBe(`Cannot open the node's store: it is a directory, not a file (${file})`);
+    expect(open().code).toBe('state');
+  });
+
+  test.each(['', '-wal', '-shm', '-journal'])(
+    'a pipe under state.db%s is named, and nobody waits for its other end',
+    (suffix) => {
+      if (suffix !== '') openNodeStore(directory).close();
+      execFileSync('mkfifo', [`${file}${suffix}`]);
+      expect(open().message).toBe(
+        `Cannot open the node's store: it is a pipe, not a file (${file}${suffix})`,
+      );
+    },
+  );
+
+  test('a symbolic link that leads nowhere is named, and not followed', () => {
+    symlinkSync(join(root, 'nowhere'), file);
+    expect(open().message).toBe(
+      `Cannot open the node's store: it is a symbolic link that leads nowhere (${file})`,
+    );
+    expect(readdirSync(root)).toEqual(['store']);
+  });
+
+  test('symbolic links in a circle are named', () => {
+    symlinkSync(file, file);
+    expect(open().message).toContain(`symbolic links lead in a circle (${file}`);
+    expect(open().code).toBe('state');
+  });
+
+  test('a symbolic link to a store elsewhere is followed', () => {
+    const elsewhere = join(root, 'elsewhere');
+    openNodeStore(elsewhere).close();
+    symlinkSync(join(elsewhere, 'state.db'), file);
+    const store = openNodeStore(directory);
+    store.ensureWritable();
+    store.close();
+  });
+});
+
+test('a directory that is a link to nothing is named', () => {
+  symlinkSync(join(root, 'nowhere'), directory);
+  const error = failure(() => openNodeStore(directory));
+  expect([error.code, error.message]).toEqual(['state', expect.stringContaining(directory)]);
+});
+
+test.each([['x'.repeat(300)], ['x/'.repeat(2500)]])('a path that is too long is named (%#)', (name) => {
+  const error = failure(() => openNodeStore(join(root, name)));
+  expect([error.code, error.message]).toEqual(['state', expect.stringContaining('its path is too long')]);
 });
 
 test('a store of a later version is refused and left as it is', () => {

@@ -1,8 +1,9 @@
 // state.db: how it is made, opened, and written in transactions. What is in it, the tables know.
-import { existsSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync, type SQLInputValue, type SQLOutputValue, type StatementSync } from 'node:sqlite';
 import { ManifoldError } from '../errors/manifold-error.ts';
+import { isThere } from './file-kind.ts';
 import { makeStateFile } from './make-state-file.ts';
 import { emptyDatabase, readCopy } from './read-copy.ts';
 import { upgrade } from './schema.ts';
@@ -154,7 +155,7 @@ export class StateFile {
 export function openStateFile(directory: string, busyTimeoutMs = BUSY_TIMEOUT_MS): StateFile {
   const path = join(directory, 'state.db');
   try {
-    if (!existsSync(path)) makeStateFile(directory, path);
+    if (!isThere(path)) makeStateFile(directory, path);
   } catch (error) {
     const translated = stateError('open', path, error);
     if (!cannotWrite(error)) throw translated;
