@@ -1,4 +1,5 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -144,7 +145,37 @@ describe('the directory', () => {
     expect(() => readDefinitions(nodeFiles, join(directory, 'file'))).toThrow(
       `Cannot list ${directory}/file`,
     );
-    mkdirSync(join(directory, 'x.yaml'));
-    expect(() => readDefinitions(nodeFiles, directory)).toThrow(`Cannot read ${directory}/x.yaml`);
+  });
+});
+
+describe('entries of the directory that are no manifests', () => {
+  let directory: string;
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), 'manifold-odd-'));
+    writeFileSync(join(directory, 'good.yaml'), RAIL0);
+  });
+  afterEach(() => rmSync(directory, { recursive: true }));
+
+  test.each<[string, (path: string) => void, string]>([
+    ['a directory', (path) => mkdirSync(path), 'it is no file'],
+    ['a FIFO', (path) => execFileSync('mkfifo', [path]), 'it is no file'],
+    ['a link to a device', (path) => symlinkSync('/dev/zero', path), 'it is no file'],
+    ['a link to itself', (path) => symlinkSync(path, path), 'ELOOP'],
+    ['an endless file', (path) => writeFileSync(path, 'tenant rail0 '.repeat(400_000)), 'is longer than'],
+  ])('%s is named, and the others are read', (_what, make, problem) => {
+    make(join(directory, 'odd.yaml'));
+    const found = readDefinitions(nodeFiles, directory);
+    expect(found.definitions).toMatchObject([{ name: 'rail0' }]);
+    expect(found.problems).toEqual([expect.stringContaining(problem)]);
+  });
+
+  test('a mapping of 20,000 keys is read like any other', () => {
+    const keys = Array.from({ length: 20_000 }, (_, n) => `k${n}: ${n}`).join('\n');
+    expect(read(keys)).toEqual([]);
+  });
+
+  test('a byte order mark is passed over', () => {
+    writeFileSync(join(directory, 'bom.json'), `\uFEFF${JSON.stringify({ kind: 'Pod' })}`);
+    expect(readDefinitions(nodeFiles, directory).problems).toEqual([]);
   });
 });

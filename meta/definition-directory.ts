@@ -1,6 +1,7 @@
 // The directory of NetworkAttachmentDefinition manifests of local mode: YAML (several documents) or JSON, Lists too.
 // It only reads; a broken file of one network never stands in the way of another's.
 import { parseAllDocuments } from 'yaml';
+import { isManifoldError } from '../pkg/errors/manifold-error.ts';
 import { type Definition, isDefinition, parseDefinition } from './definition.ts';
 import type { Files } from './files.ts';
 
@@ -13,12 +14,14 @@ export interface DefinitionDirectory {
   readonly files: number;
 }
 
+/** Several documents may stand in one file; etcd takes objects of 1.5 MB. */
+const MAX_LENGTH = 4 * 1024 * 1024;
 const EXTENSIONS = /\.(ya?ml|json)$/;
 
 /**
  * Reads the manifests.
  * @param mentioning when given, only files whose text has one of these words are parsed
- * @throws ManifoldError 'io' when the directory or a file cannot be read
+ * @throws ManifoldError 'io' when the directory cannot be read; a file that cannot is one of the problems
  */
 export function readDefinitions(
   files: Files,
@@ -32,7 +35,7 @@ export function readDefinitions(
   );
   for (const name of names) {
     const path = `${directory}/${name}`;
-    const text = files.readText(path);
+    const text = readManifest(files, path, problems);
     // Removed since it was listed, or of no interest: nothing to parse.
     if (text === undefined || (mentioning && !mentioning.some((word) => text.includes(word)))) continue;
     for (const found of parseManifests(text, path)) {
@@ -41,6 +44,19 @@ export function readDefinitions(
     }
   }
   return { directory, definitions, problems: [...problems, ...duplicates(definitions)], files: names.length };
+}
+
+/** What cannot be read is a problem of its own: other files' networks can still be had. */
+function readManifest(files: Files, path: string, problems: string[]): string | undefined {
+  try {
+    const text = files.readText(path);
+    if (text === undefined || text.length <= MAX_LENGTH) return text?.replace(/^\uFEFF/, '');
+    problems.push(`${path}: is longer than ${MAX_LENGTH} characters`);
+  } catch (error) {
+    if (!isManifoldError(error, 'io')) throw error;
+    problems.push(error.message);
+  }
+  return undefined;
 }
 
 /** Every definition of one file's text, and one sentence for each document that cannot be used. */
@@ -69,7 +85,8 @@ function jsonDocument(text: string): Document {
 }
 
 function yamlDocuments(text: string): Document[] {
-  const parsed = parseAllDocuments(text, { prettyErrors: true });
+  // The library compares each key with each other one: a mapping of 5,000 keys would take a second.
+  const parsed = parseAllDocuments(text, { prettyErrors: true, uniqueKeys: false });
   return [...parsed].map((document) => {
     const [error] = document.errors;
     // The library adds an excerpt of the source below the first line.

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { ManifoldError } from '../pkg/errors/manifold-error.ts';
 
 export interface Files {
-  /** @throws ManifoldError 'io' for all but a missing file */
+  /** @throws ManifoldError 'io' for all but a missing file, for what is no regular file too */
   readText(path: string): string | undefined;
   /** Names in a directory, sorted. @throws ManifoldError 'io' for all but a missing directory */
   list(directory: string): string[] | undefined;
@@ -15,7 +15,12 @@ export interface Files {
 }
 
 export const nodeFiles: Files = {
-  readText: (path) => ifThere(path, 'read', () => readFileSync(path, 'utf8')),
+  readText: (path) =>
+    ifThere(path, 'read', () => {
+      // Reading a FIFO or a device may never end.
+      if (!statSync(path).isFile()) throw new ManifoldError('io', `Cannot read ${path}: it is no file`);
+      return readFileSync(path, 'utf8');
+    }),
   list: (directory) => ifThere(directory, 'list', () => readdirSync(directory).sort(), ['ENOENT']),
   kind: (path) => {
     const stat = ifThere(path, 'look at', () => statSync(path));
@@ -37,6 +42,7 @@ function ifThere<T>(
   try {
     return read();
   } catch (error) {
+    if (error instanceof ManifoldError) throw error;
     const { code, message } = error as NodeJS.ErrnoException;
     if (code !== undefined && missing.includes(code)) return undefined;
     throw new ManifoldError('io', `Cannot ${verb} ${path}: ${message}`, { cause: error });
