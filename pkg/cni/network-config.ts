@@ -117,13 +117,15 @@ const VALID_ATTACHMENTS = 'cni.dev/valid-attachments';
 const LEGACY_ATTACHMENTS = 'cni.dev/attachments';
 
 /**
- * What GC must leave alone. Undefined when the runtime gives no list, which libcni takes for "nothing is valid".
+ * What GC must leave alone. Undefined when neither key is there, which libcni takes for "nothing is valid".
  * @throws ManifoldError 'bad-config': a malformed entry must not free what it was meant to keep
  */
 export function validAttachments(raw: JsonObject): AttachmentId[] | undefined {
   const key = raw[VALID_ATTACHMENTS] == null ? LEGACY_ATTACHMENTS : VALID_ATTACHMENTS;
   const list = raw[key];
-  if (list === undefined || list === null) return undefined;
+  // Go's encoder writes null for an empty list.
+  if (list === null || (list === undefined && raw[VALID_ATTACHMENTS] === null)) return [];
+  if (list === undefined) return undefined;
   if (!Array.isArray(list)) throw configError([{ key, text: sentence(key, 'must be a list', list) }]);
   const problems: Problem[] = [];
   const valid: AttachmentId[] = [];

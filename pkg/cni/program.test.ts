@@ -184,6 +184,17 @@ describe('the verbs', () => {
     expect(output?.msg).toContain("'cni.dev/valid-attachments[1]'");
   });
 
+  test.each([
+    [{ 'cni.dev/valid-attachments': null, 'cni.dev/attachments': null }],
+    [{ 'cni.dev/valid-attachments': null }],
+    [{ 'cni.dev/valid-attachments': [] }],
+  ])('GC takes %j for an empty list, as Go writes one', async (lists) => {
+    const stdin = { ...config, answer: 'say what is kept', ...lists };
+    const { output, stderr } = await callPlugin(echoPlugin, env('GC'), stdin);
+    expect(output?.msg).toBe('kept:');
+    expect(stderr).not.toContain('without a list');
+  });
+
   test('GC without a list takes nothing for valid, as libcni does, and says so', async () => {
     const { output, stderr } = await callPlugin(echoPlugin, env('GC'), {
       ...config,

@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -55,6 +55,26 @@ function left(): Record<string, string[]> {
 }
 
 const all = ['held', 'interface', 'attachment'];
+
+test('the draft of a release whose process died goes when the next is deferred, and when they are carried out', () => {
+  const directory = join(runDirectory, 'released');
+  const defer = () => deferRelease(runDirectory, { containerId: 'c1', ifname: 'net1' }, 'disk full');
+  const drafts = () => readdirSync(directory).filter((name) => name.startsWith('.'));
+  const write = (pid: number) => {
+    const name = `.0000000000001000-${pid}-1`;
+    writeFileSync(join(directory, name), '{"cont');
+    return name;
+  };
+  const dead = spawnSync('/bin/true').pid;
+  mkdirSync(directory, { recursive: true });
+  const live = write(process.pid);
+  write(dead);
+  defer();
+  expect(drafts()).toEqual([live]);
+  write(dead);
+  left();
+  expect(drafts()).toEqual([live]);
+});
 
 test('a deferred release is carried out by the next store that is opened, once, and for its container alone', () => {
   deferRelease(runDirectory, { containerId: 'c1', ifname: 'net1' }, 'disk full');

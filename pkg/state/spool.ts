@@ -3,6 +3,7 @@ import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync
 import { join } from 'node:path';
 import type { AttachmentId } from '../cni/plugin.ts';
 import { ManifoldError } from '../errors/manifold-error.ts';
+import { removeDeadDrafts } from './dead-drafts.ts';
 import type { NodeStore } from './node-store.ts';
 import { errnoOf } from './state-error.ts';
 
@@ -17,6 +18,8 @@ interface Spooled extends ReleaseIntent {
   readonly time: number;
   readonly reason: string;
 }
+
+const DRAFT = /^\.\d+-(\d+)-\d+$/;
 
 const spoolOf = (runDirectory: string): string => join(runDirectory, 'released');
 
@@ -38,6 +41,7 @@ export function deferRelease(
   const name = `${String(time).padStart(16, '0')}-${process.pid}-${process.hrtime.bigint()}`;
   try {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
+    removeDeadDrafts(directory, DRAFT);
     const draft = join(directory, `.${name}`);
     writeFileSync(draft, JSON.stringify(spooled), { mode: 0o600 });
     renameSync(draft, join(directory, `${name}.json`));
@@ -68,6 +72,7 @@ export function applyDeferred(store: NodeStore, runDirectory: string): number {
   });
   // After the commit: a crash in between leaves files that are applied again, which changes nothing.
   for (const name of files) rmSync(join(directory, name), { force: true });
+  removeDeadDrafts(directory, DRAFT);
   return intents.length;
 }
 
