@@ -1,10 +1,9 @@
 // Reading a store that cannot be written: SQLite wants to make files beside the database even to read it.
-import { copyFileSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { readFileSync, realpathSync, statSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { migrationFrom } from './schema.ts';
 import { errnoOf } from './state-error.ts';
+import { foldLog } from './write-ahead-log.ts';
 
 /** A store with nothing in it, in memory. */
 export function emptyDatabase(): DatabaseSync {
@@ -14,48 +13,29 @@ export function emptyDatabase(): DatabaseSync {
 }
 
 /**
- * The contents of the file and its log, in memory, as of now. The copies on the way there are removed again.
- * @returns undefined when there is no place for a copy, or others change the file faster than it can be copied
+ * The contents of the file and its log, in memory, as of now. Nothing is written anywhere.
+ * @returns undefined when others change the file faster than it can be read
  */
 export function readCopy(path: string): DatabaseSync | undefined {
-  for (const place of [tmpdir(), '/dev/shm', '/run']) {
-    const directory = scratchIn(place);
-    if (directory === undefined) continue;
-    try {
-      const bytes = copyThrough(directory, path);
-      if (bytes !== undefined) return inMemory(bytes);
-    } finally {
-      rmSync(directory, { recursive: true, force: true });
-    }
-  }
-  return undefined;
-}
-
-function scratchIn(place: string): string | undefined {
-  try {
-    return mkdtempSync(join(place, 'manifold-read-'));
-  } catch {
-    // Missing, read-only, full or forbidden: whatever it is, the next place may serve.
-    return undefined;
-  }
-}
-
-function copyThrough(directory: string, path: string): Uint8Array | undefined {
-  const copy = join(directory, 'state.db');
+  // The log lies beside the file itself, not beside a link to it.
+  const file = realpathSync(path);
   for (let attempt = 0; attempt < 5; attempt++) {
-    const before = fingerprint(path);
-    try {
-      copyFileSync(path, copy);
-      rmSync(`${copy}-wal`, { force: true });
-      if (statSync(`${path}-wal`, { throwIfNoEntry: false })) copyFileSync(`${path}-wal`, `${copy}-wal`);
-    } catch (error) {
-      if (errnoOf(error) === 'ENOSPC') return undefined;
-      throw error;
-    }
-    // Where another mount of the same file system is writable, the two files may have changed between the copies.
-    if (fingerprint(path) === before) return merged(copy);
+    const before = fingerprint(file);
+    const bytes = new Uint8Array(readFileSync(file));
+    const log = readIfThere(`${file}-wal`);
+    // Where another mount of the same file system is writable, the two may have changed in between.
+    if (fingerprint(file) === before) return inMemory(foldLog(bytes, log));
   }
   return undefined;
+}
+
+function readIfThere(path: string): Uint8Array {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return new Uint8Array();
+    throw error;
+  }
 }
 
 function fingerprint(path: string): string {
@@ -64,17 +44,6 @@ function fingerprint(path: string): string {
     return stat === undefined ? '-' : `${stat.ino} ${stat.size} ${stat.mtimeNs}`;
   };
   return `${of(path)} ${of(`${path}-wal`)}`;
-}
-
-/** The database with its log folded in. */
-function merged(copy: string): Uint8Array {
-  const db = new DatabaseSync(copy);
-  try {
-    db.exec('PRAGMA wal_checkpoint(TRUNCATE)');
-  } finally {
-    db.close();
-  }
-  return new Uint8Array(readFileSync(copy));
 }
 
 function inMemory(bytes: Uint8Array): DatabaseSync {
