@@ -15,6 +15,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { ManifoldError } from '../errors/manifold-error.ts';
 import { openNodeStore } from './open-node-store.ts';
+import { openStateFile } from './state-file.ts';
 
 let root: string;
 let directory: string;
@@ -204,6 +205,25 @@ test('a writer that waits too long for others is told to repeat the call', () =>
   other.exec('ROLLBACK');
   impatient.ensureWritable();
   for (const open of [impatient, store, other]) open.close();
+});
+
+test('waits for others share one budget, which is whole again once nobody is in the way', () => {
+  openNodeStore(directory).close();
+  const other = new DatabaseSync(file, { timeout: 0 });
+  const patient = openStateFile(directory, 300);
+  const left = () => patient.get('PRAGMA busy_timeout')?.timeout;
+  const write = () => patient.run('UPDATE probe SET writes = writes + 1');
+  expect(left()).toBe(300);
+  other.exec('BEGIN IMMEDIATE');
+  for (let i = 0; i < 2; i++) {
+    expect(failure(write).code).toBe('try-later');
+    expect(left()).toBe(100);
+  }
+  other.exec('ROLLBACK');
+  // The first may still be slow on a busy machine.
+  for (let i = 0; i < 50 && left() !== 300; i++) write();
+  expect(left()).toBe(300);
+  for (const open of [patient, other]) open.close();
 });
 
 test('nothing is left beside the file when it is made', () => {

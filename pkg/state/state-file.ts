@@ -17,8 +17,15 @@ export type Row = Record<string, SQLOutputValue>;
  */
 const LONGEST_LOG_BYTES = 1_000_000;
 
-/** How long a process waits for the transactions of others before it gives up with 'try-later'. */
+/**
+ * How long a process waits for the transactions of others before it gives up with 'try-later': in all, so that a DEL
+ * that needs the store twice does not wait twice. The budget is whole again once the lock is had without waiting.
+ */
 const BUSY_TIMEOUT_MS = 10_000;
+/** What is left for each wait when the budget is used up. */
+const LEAST_WAIT_MS = 100;
+/** A transaction that begins within this has not waited. */
+const PROMPT_MS = 5;
 
 interface StateFileOptions {
   readonly busyTimeoutMs?: number;
@@ -29,7 +36,8 @@ export class StateFile {
   readonly path: string;
   /** Why nothing can be written: a copy or nothing at all is read in place of the file. */
   readonly readOnlyBecause: unknown;
-  readonly #busyTimeoutMs: number;
+  readonly #budgetMs: number;
+  #leftMs: number;
   readonly #db: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
   #depth = 0;
@@ -37,7 +45,8 @@ export class StateFile {
   constructor(path: string, db: DatabaseSync, options: StateFileOptions) {
     this.path = path;
     this.readOnlyBecause = options.readOnlyBecause;
-    this.#busyTimeoutMs = options.busyTimeoutMs ?? BUSY_TIMEOUT_MS;
+    this.#budgetMs = options.busyTimeoutMs ?? BUSY_TIMEOUT_MS;
+    this.#leftMs = this.#budgetMs;
     this.#db = db;
   }
 
@@ -77,7 +86,7 @@ export class StateFile {
     if (this.#depth > 0) return this.#nested(work);
     if (this.readOnlyBecause !== undefined) throw this.readOnlyBecause;
     const value = this.#saying('write', () => {
-      this.#db.exec('BEGIN IMMEDIATE');
+      this.#begin();
       return this.#within(work, 'COMMIT', 'ROLLBACK');
     });
     this.#foldLongLog();
@@ -87,6 +96,26 @@ export class StateFile {
   close(): void {
     this.#statements.clear();
     this.#db.close();
+  }
+
+  #begin(): void {
+    const from = process.hrtime.bigint();
+    try {
+      this.#db.exec('BEGIN IMMEDIATE');
+    } finally {
+      const waitedMs = Number(process.hrtime.bigint() - from) / 1e6;
+      const least = Math.min(LEAST_WAIT_MS, this.#budgetMs);
+      const leftMs =
+        waitedMs < PROMPT_MS ? this.#budgetMs : Math.max(least, Math.round(this.#leftMs - waitedMs));
+      if (leftMs !== this.#leftMs) {
+        this.#leftMs = leftMs;
+        this.#waitAtMost(leftMs);
+      }
+    }
+  }
+
+  #waitAtMost(ms: number): void {
+    this.#db.exec(`PRAGMA busy_timeout = ${ms}`);
   }
 
   #nested<T>(work: () => T): T {
@@ -137,12 +166,13 @@ export class StateFile {
   #foldLongLog(): void {
     if ((statSync(`${this.path}-wal`, { throwIfNoEntry: false })?.size ?? 0) < LONGEST_LOG_BYTES) return;
     try {
-      this.#db.exec('PRAGMA busy_timeout = 0; PRAGMA wal_checkpoint(TRUNCATE)');
+      this.#waitAtMost(0);
+      this.#db.exec('PRAGMA wal_checkpoint(TRUNCATE)');
     } catch (error) {
       // Committed already; whoever comes next folds it. A checkpoint that meets others reports, and does not throw.
       if (sqliteCode(error) === undefined) throw error;
     } finally {
-      this.#db.exec(`PRAGMA busy_timeout = ${this.#busyTimeoutMs}`);
+      this.#waitAtMost(this.#leftMs);
     }
   }
 }
