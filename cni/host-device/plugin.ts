@@ -4,7 +4,7 @@ import { checkInterface } from '../../pkg/attach/check-interface.ts';
 import type { AttachDeps } from '../../pkg/attach/deps.ts';
 import { collectInterfaces, detachInterface } from '../../pkg/attach/detach-interface.ts';
 import { expectedOf } from '../../pkg/attach/interface-result.ts';
-import { forwardCheck, forwardStatus } from '../../pkg/attach/ipam.ts';
+import { forwardCheck, forwardStatus, refuseCircle } from '../../pkg/attach/ipam.ts';
 import type { AddCall, Call, CheckCall, DelCall, GcCall, Plugin } from '../../pkg/cni/plugin.ts';
 import type { CniResult } from '../../pkg/cni/result.ts';
 import { isManifoldError, ManifoldError } from '../../pkg/errors/manifold-error.ts';
@@ -146,5 +146,6 @@ async function status(deps: HostDeviceDeps, call: Call<HostDeviceConfig>): Promi
       hint: error.hint ?? `Look at ${describeSelector(call.config)}.`,
     });
   }
+  refuseCircle(call, NAME);
   await forwardStatus(call);
 }

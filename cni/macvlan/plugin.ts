@@ -4,7 +4,7 @@ import { checkInterface } from '../../pkg/attach/check-interface.ts';
 import { type AttachDeps, podOf } from '../../pkg/attach/deps.ts';
 import { collectInterfaces, detachInterface } from '../../pkg/attach/detach-interface.ts';
 import { expectedOf } from '../../pkg/attach/interface-result.ts';
-import { forwardCheck, forwardStatus } from '../../pkg/attach/ipam.ts';
+import { forwardCheck, forwardStatus, refuseCircle } from '../../pkg/attach/ipam.ts';
 import { requestedMac } from '../../pkg/attach/mac-schema.ts';
 import type { AddCall, Call, CheckCall, Plugin } from '../../pkg/cni/plugin.ts';
 import { isManifoldError, ManifoldError } from '../../pkg/errors/manifold-error.ts';
@@ -118,6 +118,7 @@ async function status(deps: AttachDeps, call: Call<MacvlanConfig>): Promise<void
   }
   requireKernelSupport(host);
   deps.openStore(call.config.manifold);
+  refuseCircle(call, NAME);
   await forwardStatus(call);
 }
 

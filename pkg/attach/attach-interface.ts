@@ -11,7 +11,7 @@ import type { InterfaceRecord, NodeStore } from '../state/node-store.ts';
 import { wantedInterface } from './configure.ts';
 import { type AttachDeps, podOf, type StoreLocation } from './deps.ts';
 import { configuredDns, interfaceResult } from './interface-result.ts';
-import { addIpam, ipamType } from './ipam.ts';
+import { addIpam, ipamType, refuseCircle } from './ipam.ts';
 import { clearLeftovers } from './leftovers.ts';
 import { finishRecord, forgetRecord } from './records.ts';
 import { type Retract, retractSafely } from './retract.ts';
@@ -54,6 +54,7 @@ export async function attachInterface(
   call: AddCall<ManifoldConfig>,
   what: Attachable,
 ): Promise<CniResult> {
+  refuseCircle(call, what.plugin);
   const store = deps.openStore(call.config.manifold);
   const pod = deps.kernel.open(call.netns);
   try {
@@ -73,7 +74,7 @@ export async function attachInterface(
       writer: store.writer,
     };
     deps.step('record');
-    store.interfaces.put(record);
+    store.interfaces.claim(record);
     return await attachRecorded(deps, store, call, what, pod, record);
   } finally {
     pod.close();

@@ -25,7 +25,7 @@ export async function detachInterface(
   const problems = retractNow(deps, call, { store, record }, retract);
   for (const reason of problems) call.log.error('could not put back', { ifname: call.ifname, reason });
   deps.step('release');
-  await release(call, record !== undefined);
+  await release(call, plugin, record !== undefined);
   if (problems.length > 0)
     throw new ManifoldError(
       'kernel',
@@ -35,20 +35,30 @@ export async function detachInterface(
       },
     );
   deps.step('forget');
-  if (store !== undefined) forgetRecord(store, call, call.config.manifold.runDir, call.log);
+  if (store !== undefined && record !== undefined)
+    forgetRecord(store, record, call.config.manifold.runDir, call.log);
 }
 
-/** An IPAM plugin that CNI_PATH does not have can hold addresses only of what was attached. */
-async function release(call: DelCall<ManifoldConfig>, wasAttached: boolean): Promise<void> {
+/**
+ * What was never attached holds no address: a plugin that is not there, or that refuses its configuration, need not
+ * be asked again and again.
+ */
+async function release(call: DelCall<ManifoldConfig>, plugin: string, wasAttached: boolean): Promise<void> {
   const type = ipamType(call.raw);
-  if (type === undefined) return;
+  if (type === undefined || type === plugin) return;
   try {
     await call.delegates.del(type, call.raw);
   } catch (error) {
-    if (wasAttached || !isManifoldError(error, 'not-found')) throw error;
-    call.log.warn('IPAM plugin is missing', { type, reason: error.message });
+    if (wasAttached || !isManifoldError(error) || !isHopeless(error)) throw error;
+    call.log.warn('IPAM plugin cannot be asked', { type, reason: error.message });
   }
 }
+
+/** CNI specification section 5: 7 is "Invalid network config". */
+const INVALID_CONFIG = 7;
+
+const isHopeless = ({ code, cniCode }: ManifoldError): boolean =>
+  code === 'not-found' || code === 'bad-config' || cniCode === INVALID_CONFIG;
 
 interface Known {
   /** Undefined when it cannot be read. */
@@ -120,7 +130,7 @@ export async function collectInterfaces(
     failures.push(...collectOne(deps, store, record, call, retract));
   }
   try {
-    await forwardGc(call);
+    if (ipamType(call.raw) !== plugin) await forwardGc(call);
   } catch (error) {
     if (!isManifoldError(error)) throw error;
     failures.push(error.message);

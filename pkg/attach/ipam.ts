@@ -12,6 +12,19 @@ export function ipamType(raw: JsonObject): string | undefined {
   return typeof type === 'string' && type !== '' ? type : undefined;
 }
 
+/**
+ * An interface plugin that is its own IPAM plugin would call itself without end.
+ * @throws ManifoldError 'bad-config'
+ */
+export function refuseCircle(call: Call<unknown>, plugin: string): void {
+  if (ipamType(call.raw) !== plugin) return;
+  throw new ManifoldError(
+    'bad-config',
+    `Cannot use 'ipam.type' as it must name an IPAM plugin: current value is "${plugin}"`,
+    { hint: `${plugin} gives interfaces, not addresses. Use manifold-ipam in network ${call.network}.` },
+  );
+}
+
 /** @throws ManifoldError of the IPAM plugin, or 'delegate' when it answers without an address */
 export async function addIpam(call: AttachmentCall<unknown>, type: string): Promise<CniResult> {
   const result = await call.delegates.add(type, call.raw);

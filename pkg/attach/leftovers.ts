@@ -77,7 +77,7 @@ export function clearRecord(
     });
     for (const reason of problems) log.error('could not put back', { ifname: record.ifname, reason });
     if (problems.length > 0) return false;
-    store.interfaces.remove(record);
+    store.interfaces.removeOwn(record);
     log.info('cleared what an unfinished call left', {
       ifname: record.ifname,
       container: record.containerId,

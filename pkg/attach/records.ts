@@ -4,10 +4,13 @@ import type { Logger } from '../log/logger.ts';
 import type { InterfaceRecord, NodeStore } from '../state/node-store.ts';
 import { deferRelease } from '../state/spool.ts';
 
-/** In one transaction: the interface is added, and the addresses that its ADD claimed are held. */
+/**
+ * In one transaction: the interface is added, and the addresses that its ADD claimed are held.
+ * @throws ManifoldError 'try-later' when another call took the record away meanwhile
+ */
 export function finishRecord(store: NodeStore, record: InterfaceRecord): void {
   store.transaction(() => {
-    store.interfaces.put({ ...record, state: 'added' });
+    store.interfaces.finish({ ...record, state: 'added' });
     for (const lease of store.leases.ofContainer(record.containerId)) {
       if (lease.ifname === record.ifname && lease.network === record.network && lease.state === 'claimed')
         store.leases.put({ ...lease, state: 'held' });
@@ -16,18 +19,13 @@ export function finishRecord(store: NodeStore, record: InterfaceRecord): void {
 }
 
 /**
- * Removes a record. When the store cannot be written (disk full, read-only), the wish is written to the run directory
+ * Removes a record, unless another call has put its own in its place. When the store cannot be written (disk full, read-only), the wish is written to the run directory
  * and carried out by the next process that can.
  * @throws ManifoldError 'try-later' when neither can be written
  */
-export function forgetRecord(
-  store: NodeStore,
-  record: Pick<InterfaceRecord, 'containerId' | 'ifname' | 'network'>,
-  runDir: string,
-  log: Logger,
-): void {
+export function forgetRecord(store: NodeStore, record: InterfaceRecord, runDir: string, log: Logger): void {
   try {
-    store.interfaces.remove(record);
+    store.interfaces.removeOwn(record);
   } catch (error) {
     if (!isManifoldError(error, 'state', 'try-later')) throw error;
     log.warn('store cannot be written: release is carried out later', { reason: error.message });

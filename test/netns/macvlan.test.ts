@@ -412,6 +412,17 @@ test('an IPAM plugin that is not there: ADD says where it was looked for and lea
   expect(await del(c)).toMatchObject({ code: 0 });
 });
 
+test.each(['macvlan', 'host-device', 'manifold', '../x', 'no such'])(
+  'ipam.type "%s" is refused, nothing is left, and DEL succeeds',
+  async (type) => {
+    const c = conf({ ipam: { type } });
+    expect((await add(c)).code).toBe(1);
+    expect(node.links('a')).toEqual([]);
+    expectClean(node);
+    expect(await del(c)).toMatchObject({ code: 0 });
+  },
+);
+
 describe('DEL', () => {
   test('finds an interface that the pod renamed', async () => {
     await add(conf());
