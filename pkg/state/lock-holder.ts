@@ -1,5 +1,5 @@
-// Who holds a long lock: an empty file beside it whose name is the process. At most one, the last holder's.
-import { readdirSync, rmdirSync, rmSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
+// Who holds a long lock: an empty directory beside it, as the lock is one, whose name is the process. At most one.
+import { mkdirSync, readdirSync, rmdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Writer } from './node-store.ts';
 import { errnoOf } from './state-error.ts';
@@ -9,11 +9,11 @@ const NAME = /^(\d+)-(\d+)-(.+)$/;
 
 /** Writes down that this process holds the lock, whoever held it before. @returns what takes that back */
 export function showHolder(directory: string, lock: string): () => void {
-  for (const { path } of holdersOf(directory, lock)) rmSync(path, { force: true });
+  for (const { path } of holdersOf(directory, lock)) removeHolder(path);
   const { pid, startTime, bootId: boot } = thisWriter();
   const path = join(directory, `${lock}.holder-${pid}-${startTime}-${boot}`);
-  writeFileSync(path, '', { mode: 0o600 });
-  return () => rmSync(path, { force: true });
+  mkdirSync(path, { mode: 0o700 });
+  return () => removeHolder(path);
 }
 
 /** Removes the lock of a process that died, so that it can be had. Of several that try, one does it. */
@@ -27,7 +27,7 @@ export function passOverDead(directory: string, lock: string): void {
     const [lockBorn, shownAt] = [bornAt(lockPath), bornAt(path)];
     const isItsLock = lockBorn !== undefined && shownAt !== undefined && lockBorn <= shownAt;
     try {
-      unlinkSync(path);
+      rmdirSync(path);
       if (isItsLock) rmdirSync(lockPath);
     } catch (error) {
       // Another was quicker, and may have the lock by now: it is no longer the dead one's.
@@ -39,6 +39,15 @@ export function passOverDead(directory: string, lock: string): void {
 /** The process that holds the lock, as far as it is known. */
 export const holderOf = (directory: string, lock: string): Writer | undefined =>
   holdersOf(directory, lock)[0]?.writer;
+
+function removeHolder(path: string): void {
+  try {
+    rmdirSync(path);
+  } catch (error) {
+    // Another, who took the lock over, was quicker.
+    if (errnoOf(error) !== 'ENOENT') throw error;
+  }
+}
 
 function holdersOf(directory: string, lock: string): { readonly path: string; readonly writer: Writer }[] {
   const prefix = `${lock}.holder-`;

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, utimesSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execPath } from 'node:process';
@@ -99,7 +99,7 @@ test('one who waits takes over from a holder that is killed meanwhile', async ()
 });
 
 test('what a dead holder left behind says nothing of a lock that was made after it', async () => {
-  writeFileSync(join(directory, `gc.holder-${process.pid}-1-earlier-boot`), '');
+  mkdirSync(join(directory, `gc.holder-${process.pid}-1-earlier-boot`));
   // The file system's clock moves in steps of a few milliseconds.
   await new Promise((resolve) => setTimeout(resolve, 30));
   mkdirSync(join(directory, 'gc.lock'));
@@ -109,7 +109,7 @@ test('what a dead holder left behind says nothing of a lock that was made after 
 
 test('a lock of an earlier boot is taken over at once', async () => {
   mkdirSync(join(directory, 'gc.lock'));
-  writeFileSync(join(directory, `gc.holder-${process.pid}-1-earlier-boot`), '');
+  mkdirSync(join(directory, `gc.holder-${process.pid}-1-earlier-boot`));
   expect(await withLongLock(directory, 'gc', async () => 'second')).toBe('second');
   expect(readdirSync(directory)).toEqual([]);
 });
