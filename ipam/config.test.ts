@@ -176,6 +176,25 @@ test.each([
     { ranges: [[{ subnet: '10.0.0.0/24', rangeEnd: '10.0.0.300' }]] },
     `Cannot use 'ipam.ranges[0][0].rangeEnd' as it must be an IPv4 address within`,
   ],
+  [
+    { range: '224.0.0.0/24' },
+    `Cannot use 'ipam.range' as it must hold only addresses that an interface can have, and none of 224.0.0.0`,
+  ],
+  [{ range: '127.0.0.0/24' }, 'none of 127.0.0.0-127.255.255.255'],
+  [{ range: '0.0.0.0/0' }, 'none of 0.0.0.0-0.255.255.255'],
+  [{ range: 'ff02::/16' }, 'none of ff00::'],
+  [
+    { range: '10.0.0.0/24', gateway: '0.0.0.0' },
+    `Cannot use 'ipam.gateway' as it must be an address of a machine`,
+  ],
+  [
+    { range: '10.0.0.0/24', routes: [{ dst: '::/0', gw: '10.0.0.1' }] },
+    `Cannot use 'ipam.routes[0]' as it must have "dst" and "gw" of one family`,
+  ],
+  [
+    { addresses: [{ address: 'fd00::9/64' }, { address: 'fd00:0::9/64' }] },
+    `Cannot use 'ipam.addresses' as it must not have an address twice`,
+  ],
   [{ ranges: [[]] }, `Cannot use 'ipam.ranges[0]' as it must not be empty`],
   [
     { range: '10.0.0.0/24', gateway: 'me' },

@@ -45,7 +45,7 @@ export function exhausted(
 function holders(leases: readonly LeaseRecord[], network: string): string {
   const counts = new Map<string, number>();
   for (const lease of leases) {
-    const namespace = lease.pod.namespace ?? 'no namespace';
+    const namespace = lease.pod.namespace ?? 'callers that named no pod';
     const name = lease.network === network ? namespace : `${namespace} on ${lease.network}`;
     counts.set(name, (counts.get(name) ?? 0) + 1);
   }

@@ -1,11 +1,13 @@
 // One range of a configuration, worked out: which addresses may be given, as a few intervals, never as a list.
 import { type Address, type Family, formatAddress, highest, readAddress } from '../pkg/ip/address.ts';
-import { type Cidr, firstOf, formatCidr, lastOf, readCidr, subnetOf } from '../pkg/ip/cidr.ts';
+import { type Cidr, firstOf, formatCidr, lastOf, parseCidr, readCidr, subnetOf } from '../pkg/ip/cidr.ts';
 import {
   type AddressRange,
+  formatRange,
   rangeContains,
   rangeOfAddress,
   rangeOfCidr,
+  rangesOverlap,
   subtractRanges,
 } from '../pkg/ip/range.ts';
 
@@ -81,6 +83,14 @@ export function poolOf(spec: PoolSpec, context: PoolContext): Pool | PoolProblem
       value: spec.start ?? spec.end,
     };
 
+  const unfit = notForHosts().find((range) => rangesOverlap(range, { family, first, last }));
+  if (unfit !== undefined)
+    return {
+      key: keys.range,
+      rule: `must hold only addresses that an interface can have, and none of ${formatRange(unfit)}`,
+      value: spec.range,
+    };
+
   const excluded: AddressRange[] = [];
   for (const [index, text] of (spec.exclude ?? []).entries()) {
     const hole = readHole(text);
@@ -102,6 +112,12 @@ export function poolOf(spec: PoolSpec, context: PoolContext): Pool | PoolProblem
   const domain = context.domainPerSubnet ? `${context.domain}@${formatCidr(subnet)}` : context.domain;
   return { domain, subnet, usable, excluded, gateway };
 }
+
+/** "This network", loopback, multicast and limited broadcast (RFC 6890, RFC 4291). */
+const notForHosts = (): AddressRange[] =>
+  ['0.0.0.0/8', '127.0.0.0/8', '224.0.0.0/4', '255.255.255.255/32', '::/127', 'ff00::/8'].map((text) =>
+    rangeOfCidr(parseCidr(text)),
+  );
 
 /** Network and broadcast address of IPv4, subnet-router anycast of IPv6 (RFC 4291 2.6.1); none in /31, /32, /127, /128. */
 export function specialOf(subnet: Cidr): AddressRange[] {

@@ -2,13 +2,14 @@
 import * as v from 'valibot';
 import { flag, integerFrom, text } from '../pkg/cni/fields.ts';
 import { manifoldOptions } from '../pkg/cni/manifold-options.ts';
-import { readAddress } from '../pkg/ip/address.ts';
+import { formatAddress, readAddress } from '../pkg/ip/address.ts';
 import { readCidr } from '../pkg/ip/cidr.ts';
 
 const address = () =>
   v.pipe(
     text(),
     v.check((s) => readAddress(s) !== undefined, 'must be an IP address'),
+    v.check((s) => readAddress(s)?.value !== 0n, 'must be an address of a machine'),
   );
 const cidr = () =>
   v.pipe(
@@ -27,15 +28,21 @@ const words = () => v.optional(list(v.string('must be a string')));
 const list = <T extends v.GenericSchema>(item: T) => v.array(item, 'must be a list');
 const uint32 = () => v.optional(integerFrom(0, 0xffffffff));
 
-const route = v.object({
-  dst: cidr(),
-  gw: v.optional(address()),
-  mtu: uint32(),
-  advmss: uint32(),
-  priority: uint32(),
-  table: uint32(),
-  scope: v.optional(integerFrom(0, 255)),
-});
+const route = v.pipe(
+  v.object({
+    dst: cidr(),
+    gw: v.optional(address()),
+    mtu: uint32(),
+    advmss: uint32(),
+    priority: uint32(),
+    table: uint32(),
+    scope: v.optional(integerFrom(0, 255)),
+  }),
+  v.check(
+    ({ dst, gw }) => gw === undefined || gw.includes(':') === dst.includes(':'),
+    'must have "dst" and "gw" of one family',
+  ),
+);
 
 const whereaboutsRange = v.object({
   range: text(),
@@ -80,6 +87,12 @@ const withoutMeaning = {
   resolvConf: anything,
 };
 
+/** The address alone; text that is none is refused elsewhere. */
+const canonicalOf = (text: string): string => {
+  const parsed = readCidr(text);
+  return parsed === undefined ? text : formatAddress(parsed.address);
+};
+
 const ipam = v.object(
   {
     type: v.optional(v.string('must be a string')),
@@ -100,7 +113,15 @@ const ipam = v.object(
         options: words(),
       }),
     ),
-    addresses: v.optional(list(v.object({ address: cidr(), gateway: v.optional(address()) }))),
+    addresses: v.optional(
+      v.pipe(
+        list(v.object({ address: cidr(), gateway: v.optional(address()) })),
+        v.check(
+          (all) => new Set(all.map(({ address: text }) => canonicalOf(text))).size === all.length,
+          'must not have an address twice',
+        ),
+      ),
+    ),
     network_name: v.optional(v.string('must be a string'), ''),
     enable_overlapping_ranges: v.optional(flag(), true),
     subnet: maybeEmpty(),

@@ -34,7 +34,7 @@ function sendHome(host: Namespace, { pod, ifname, log }: RetractTarget, config: 
   return [];
 }
 
-export function retractDevice(
+function retractDevice(
   host: Namespace,
   { pod, ifname, log }: Pick<RetractTarget, 'pod' | 'ifname' | 'log'>,
   saved: SavedDevice,
