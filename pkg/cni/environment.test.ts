@@ -43,6 +43,9 @@ describe('the environment', () => {
     ['CNI_IFNAME', 'a/b', 'must not contain'],
     ['CNI_IFNAME', 'a b', 'must not contain'],
     ['CNI_IFNAME', 'eth%d', 'must not contain "%"'],
+    ['CNI_IFNAME', 'all', 'must not be "all"'],
+    ['CNI_IFNAME', 'default', 'must not be "all" or "default"'],
+    ['CNI_IFNAME', 'a\u0007b', 'control characters'],
     ['CNI_ARGS', 'A=1;B', 'one is "B"'],
     ['CNI_ARGS', '=1', 'one is "=1"'],
   ])('%s that is %j is refused by name', async (name, value, reason) => {

@@ -17,6 +17,10 @@ export function faultOfIfname(name: string): string | undefined {
   if (/[/:\s\0]/.test(name)) return 'it must not contain "/", ":" or white space';
   // The kernel takes "eth%d" as a pattern and gives the link another name than the one asked for.
   if (name.includes('%')) return 'it must not contain "%"';
+  // Under these two names /proc/sys/net has what holds for every interface: the kernel gives them to none.
+  if (name === 'all' || name === 'default') return 'it must not be "all" or "default"';
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: a terminal would obey them
+  if (/[\u0000-\u001f\u007f]/.test(name)) return 'it must not contain control characters';
   return undefined;
 }
 
