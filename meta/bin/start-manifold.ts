@@ -2,10 +2,11 @@
 import { argv, env, execPath, exit } from 'node:process';
 import { isSea } from 'node:sea';
 import { writeAll } from '../../pkg/cni/stdio.ts';
+import { createKernel } from '../../pkg/kernel/linux-kernel.ts';
 import { createLogger } from '../../pkg/log/logger.ts';
+import { openNodeStore, storeIsThere } from '../../pkg/state/open-node-store.ts';
 import { loadCli } from './load-cli.ts';
 import { metaAndDelegates } from './meta-and-delegates.ts';
-import { createProgramDeps } from './program-deps.ts';
 import { start } from './start.ts';
 
 /** Set by the build from package.json; missing where the source runs as it is. */
@@ -19,8 +20,11 @@ export async function startManifold(): Promise<void> {
   }
   const stdout = (text: string) => writeAll(1, text);
   const stderr = (text: string) => writeAll(2, text);
-  const { openStore } = createProgramDeps(createLogger({ level: 'warn', sink: stderr }));
+  const log = createLogger({ level: 'warn', sink: stderr });
+  // Whoever looks changes nothing: no store is made, no deferred release carried out.
+  const openStore = (stateDir: string) =>
+    storeIsThere(stateDir) ? openNodeStore(stateDir, { log }) : undefined;
   const version = typeof MANIFOLD_VERSION === 'undefined' ? 'from source' : MANIFOLD_VERSION;
   const { runCli } = await loadCli();
-  exit(await runCli(words, { version, openStore, stdout, stderr }));
+  exit(await runCli(words, { version, openStore, kernel: createKernel(), stdout, stderr }));
 }

@@ -1,9 +1,11 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { Kernel, Namespace } from '../../pkg/kernel/kernel.ts';
 import type { NodeStore } from '../../pkg/state/node-store.ts';
-import { openNodeStore } from '../../pkg/state/open-node-store.ts';
+import { openNodeStore, storeIsThere } from '../../pkg/state/open-node-store.ts';
+import { deferRelease } from '../../pkg/state/spool.ts';
 import { runCli } from './main.ts';
 
 let stateDir: string;
@@ -12,11 +14,18 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(stateDir, { recursive: true }));
 
+/** Namespaces that have these links, by path. */
+let kernel: Pick<Kernel, 'openIfThere'> | undefined;
+afterEach(() => {
+  kernel = undefined;
+});
+
 async function run(...argv: string[]) {
   const output = { stdout: '', stderr: '' };
   const exitCode = await runCli(argv, {
     version: '1.2.3',
-    openStore: ({ stateDir: directory, runDir }) => openNodeStore(directory, { runDirectory: runDir }),
+    openStore: (directory) => (storeIsThere(directory) ? openNodeStore(directory) : undefined),
+    ...(kernel !== undefined && { kernel }),
     stdout: (text) => {
       output.stdout += text;
     },
@@ -83,6 +92,7 @@ test('status shows attachments, interfaces and addresses with their pod', async 
 });
 
 test('status of an empty node says that there is nothing', async () => {
+  openNodeStore(stateDir).close();
   const { exitCode, stdout } = await run('status', '--state-dir', stateDir);
   expect({ exitCode, stdout }).toEqual({
     exitCode: 0,
@@ -91,8 +101,104 @@ test('status of an empty node says that there is nothing', async () => {
 });
 
 test('check-state finds a sound store sound', async () => {
+  openNodeStore(stateDir).close();
   const { exitCode, stdout } = await run('check-state', '--state-dir', stateDir);
   expect({ exitCode, stdout }).toEqual({ exitCode: 0, stdout: `The state in ${stateDir} is sound.\n` });
+});
+
+test.each(['status', 'check-state'])('%s makes no store where there is none', async (command) => {
+  const nowhere = join(stateDir, 'nowhere');
+  for (const directory of [stateDir, nowhere]) {
+    const { exitCode, stdout, stderr } = await run(command, '--state-dir', directory);
+    expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: '' });
+    expect(stderr).toMatch(`There is no store at ${directory}.\n`);
+  }
+  expect(readdirSync(stateDir)).toEqual([]);
+});
+
+test.each(['status', 'check-state'])('%s leaves deferred releases to others', async (command) => {
+  const store = openNodeStore(stateDir);
+  fill(store);
+  store.close();
+  deferRelease(stateDir, { containerId: 'c0ffee0123456789', ifname: 'net1' }, 'disk full');
+  const { stdout } = await run(command, '--state-dir', stateDir, '--run-dir', stateDir);
+  expect(stdout).toContain(command === 'status' ? 'held' : 'was deferred and waits');
+  expect(readdirSync(join(stateDir, 'released'))).toHaveLength(1);
+});
+
+test('check-state names a run directory that is none', async () => {
+  openNodeStore(stateDir).close();
+  const { exitCode, stdout } = await run('check-state', '--state-dir', stateDir, '--run-dir', '/dev/null');
+  expect(exitCode).toBe(1);
+  expect(stdout).toContain('broken: Cannot read deferred releases');
+});
+
+test.each([
+  [['status', '--state-dir']],
+  [['status', '--state-dir', '']],
+  [['status', '--state-dir=']],
+  [['status', '--state-dir', '--run-dir', '/x']],
+  [['status', '--state-dir', '/x', '--state-dir', '/y']],
+  [['check-state', '--run-dir']],
+])('%j is not understood: a directory has to be named', async (argv) => {
+  const { exitCode, stdout, stderr } = await run(...argv);
+  expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' });
+  expect(stderr).toContain('manifold --help');
+});
+
+describe('names that steer a terminal', () => {
+  const evil = '\u001b[2Jweb\r\n\u009b1m\u202e';
+  const shown = '\\x1b[2Jweb\\x0d\\x0a\\x9b1m\\u202e';
+  const steers = /[\p{Cc}\p{Cf}]/u;
+
+  test.each(['status', 'check-state'])('are shown by %s as what they are', async (command) => {
+    const store = openNodeStore(stateDir);
+    fill(store);
+    for (const record of store.interfaces.all())
+      store.interfaces.put({
+        ...record,
+        containerId: 'c1',
+        pod: { namespace: 'default', name: evil },
+        state: 'adding',
+        writer: { ...store.writer, bootId: 'earlier' },
+      });
+    store.close();
+    const { stdout } = await run(command, '--state-dir', stateDir, '--run-dir', stateDir);
+    expect(stdout).toContain(`pod default/${shown}`);
+    expect(stdout.replaceAll('\n', '')).not.toMatch(steers);
+  });
+
+  test('are shown in errors as what they are', async () => {
+    for (const argv of [['status', '--state-dir', `/${evil}`], [evil]]) {
+      const { stderr } = await run(...argv);
+      expect(stderr.replaceAll('\n', '')).not.toMatch(steers);
+    }
+  });
+});
+
+test('check-state names an attached interface that its namespace does not have', async () => {
+  const store = openNodeStore(stateDir);
+  fill(store);
+  for (const record of store.interfaces.all())
+    for (const [containerId, netns, saved] of [
+      ['renamed', '/run/netns/x', { index: 7 }],
+      ['another', '/run/netns/y', {}],
+      ['driver', '/run/netns/x', { outside: true }],
+      ['no-such', '/run/netns/z', {}],
+    ] as const)
+      store.interfaces.put({ ...record, containerId, netns, saved });
+  store.close();
+  // The real one needs root; what it answers is tested with it.
+  const namespace = (id: string) =>
+    ({ id, link: (ref) => ('index' in ref && ref.index === 7 ? {} : undefined), close() {} }) as Namespace;
+  kernel = {
+    openIfThere: (path) => ({ '/run/netns/x': namespace('4:1'), '/run/netns/y': namespace('4:2') })[path],
+  };
+  const { exitCode, stdout } = await run('check-state', '--state-dir', stateDir, '--run-dir', stateDir);
+  expect(exitCode).toBe(0);
+  expect(stdout.match(/^leftover: .*$/gm)).toEqual([
+    'leftover: Interface net1 of pod default/web, network rail0, is not in its namespace /run/netns/x any more.',
+  ]);
 });
 
 test('--help names every command', async () => {

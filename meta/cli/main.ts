@@ -3,19 +3,24 @@ import yargs from 'yargs';
 import { DEFAULT_RUN_DIR, DEFAULT_STATE_DIR } from '../../pkg/cni/manifold-options.ts';
 import { ManifoldError } from '../../pkg/errors/manifold-error.ts';
 import type { NodeStore } from '../../pkg/state/node-store.ts';
+import type { Namespaces } from './check-kernel.ts';
 import { checkStateReport } from './check-state.ts';
 import { statusReport } from './status.ts';
+import { visible } from './visible.ts';
 
 export interface CliDeps {
   readonly version: string;
-  readonly openStore: (where: { readonly stateDir: string; readonly runDir: string }) => NodeStore;
+  /** Makes nothing: undefined where there is no store. */
+  readonly openStore: (stateDir: string) => NodeStore | undefined;
+  /** Where the namespaces of the node can be looked at. */
+  readonly kernel?: Namespaces;
   readonly stdout: (text: string) => void;
   readonly stderr: (text: string) => void;
 }
 
 /** What a command prints, and the exit code. */
 export interface Report {
-  readonly text: string;
+  readonly lines: readonly string[];
   readonly exitCode: number;
 }
 
@@ -26,15 +31,13 @@ export interface Report {
  */
 export async function runCli(argv: readonly string[], deps: CliDeps): Promise<number> {
   let exitCode = 0;
-  const print = ({ text, exitCode: code }: Report): void => {
-    deps.stdout(text.endsWith('\n') ? text : `${text}\n`);
+  const print = ({ lines, exitCode: code }: Report): void => {
+    deps.stdout(printed(lines));
     exitCode = code;
   };
-  const withStore = (
-    args: { stateDir: string; runDir: string },
-    report: (store: NodeStore) => Report,
-  ): void => {
-    const store = deps.openStore(args);
+  const withStore = (stateDir: string, report: (store: NodeStore) => Report): void => {
+    const store = deps.openStore(stateDir);
+    if (store === undefined) throw noStore(stateDir);
     try {
       print(report(store));
     } finally {
@@ -49,33 +52,37 @@ export async function runCli(argv: readonly string[], deps: CliDeps): Promise<nu
     .option('state-dir', {
       type: 'string',
       default: DEFAULT_STATE_DIR,
+      requiresArg: true,
       describe: 'directory of the state of this node',
     })
     .option('run-dir', {
       type: 'string',
       default: DEFAULT_RUN_DIR,
+      requiresArg: true,
       describe: 'directory of what need not outlive a reboot',
     })
     .command('version', 'print the version', {}, () =>
-      print({ text: `manifold ${deps.version}`, exitCode: 0 }),
+      print({ lines: [`manifold ${deps.version}`], exitCode: 0 }),
     )
     .command('status', 'show attachments, interfaces and addresses of this node', {}, (args) =>
-      withStore(storeOptions(args), statusReport),
+      withStore(places(args).stateDir, statusReport),
     )
-    .command('check-state', 'check every invariant of the state of this node', {}, (args) =>
-      withStore(storeOptions(args), checkStateReport),
-    )
+    .command('check-state', 'check every invariant of the state of this node', {}, (args) => {
+      const { stateDir, runDir } = places(args);
+      withStore(stateDir, (store) => checkStateReport(store, runDir, deps.kernel));
+    })
     .demandCommand(1, 1, 'Say what to do: see the commands above.', 'One command at a time.')
     .strict()
     .version(false)
     .help()
     .exitProcess(false)
     .fail((message, error) => {
-      throw error ?? new UsageError(message);
+      // Its own complaints come as errors too, of a class that it does not export.
+      throw error === undefined || error.name === 'YError' ? new UsageError(message) : error;
     });
   try {
     await parser.parseAsync([...argv], {}, (_error: unknown, _args: unknown, output: string) => {
-      if (output !== '') print({ text: output, exitCode: 0 });
+      if (output !== '') print({ lines: output.trimEnd().split('\n'), exitCode: 0 });
     });
   } catch (error) {
     exitCode = explain(error, deps);
@@ -85,16 +92,32 @@ export async function runCli(argv: readonly string[], deps: CliDeps): Promise<nu
 
 class UsageError extends Error {}
 
-function storeOptions(args: Record<string, unknown>): { stateDir: string; runDir: string } {
-  return { stateDir: String(args.stateDir), runDir: String(args.runDir) };
+const places = (args: Readonly<Record<string, unknown>>) => ({
+  stateDir: oneDirectory('--state-dir', args.stateDir),
+  runDir: oneDirectory('--run-dir', args.runDir),
+});
+
+function oneDirectory(option: string, value: unknown): string {
+  if (typeof value === 'string' && value !== '') return value;
+  throw new UsageError(
+    Array.isArray(value) ? `${option} can be given once.` : `${option} needs a directory after it.`,
+  );
 }
+
+/** Each line of its own; what a name may smuggle in is shown, not done. */
+const printed = (lines: readonly string[]): string => lines.map((line) => `${visible(line)}\n`).join('');
+
+const noStore = (stateDir: string): ManifoldError =>
+  new ManifoldError('not-found', `There is no store at ${stateDir}.`, {
+    hint: 'Nothing has been attached on this node yet, or its stateDir is another one: name it with --state-dir.',
+  });
 
 function explain(error: unknown, deps: CliDeps): number {
   if (error instanceof UsageError) {
-    deps.stderr(`${error.message}\nSee "manifold --help".\n`);
+    deps.stderr(printed([...error.message.split('\n'), 'See "manifold --help".']));
     return 2;
   }
   if (!(error instanceof ManifoldError)) throw error;
-  deps.stderr(`${error.message}\n${error.hint === undefined ? '' : `${error.hint}\n`}`);
+  deps.stderr(printed(error.hint === undefined ? [error.message] : [error.message, error.hint]));
   return 1;
 }

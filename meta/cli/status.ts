@@ -51,11 +51,11 @@ export function statusReport(store: NodeStore): Report {
       ]),
     ),
   ];
-  return { text: sections.join('\n\n'), exitCode: 0 };
+  return { lines: sections.flatMap((lines, i) => (i === 0 ? lines : ['', ...lines])), exitCode: 0 };
 }
 
-function section(name: string, header: readonly string[], rows: readonly (readonly string[])[]): string {
-  return rows.length === 0 ? `No ${name}.` : formatTable(header, rows);
+function section(name: string, header: readonly string[], rows: readonly (readonly string[])[]): string[] {
+  return rows.length === 0 ? [`No ${name}.`] : formatTable(header, rows);
 }
 
 function addressesOf(result: JsonObject | undefined): string[] {

@@ -1,10 +1,11 @@
 // Walks all invariants of the store. What may never be is apart from what a crash may leave and reclaim removes.
 import { readdirSync } from 'node:fs';
+import { isManifoldError } from '../errors/manifold-error.ts';
 import { formatAddress, readAddress } from '../ip/address.ts';
 import { addressKey } from './address-key.ts';
 import type { AttachmentRecord, InterfaceRecord, LeaseRecord, NodeStore, RawRow } from './node-store.ts';
 import { misshapen } from './record-shape.ts';
-import { deferredReleases } from './spool.ts';
+import { deferredReleases, type ReleaseIntent } from './spool.ts';
 import { bootId } from './writer.ts';
 
 /** One sentence each. */
@@ -31,18 +32,29 @@ export function checkState(store: NodeStore, runDirectory?: string): StateFindin
     leases: of('leases'),
   };
   broken.push(...brokenDevices(records.interfaces), ...brokenLeases(records.leases));
+  const deferred = readDeferred(runDirectory, broken);
   return {
     broken,
     leftovers: [
       ...unfinished(store, records),
       ...strayLeases(store, records),
       ...drafts(store.directory),
-      ...(runDirectory === undefined ? [] : deferredReleases(runDirectory)).map(
+      ...deferred.map(
         ({ containerId, ifname }) =>
           `The release of container ${containerId}, ${ifname} was deferred and waits.`,
       ),
     ],
   };
+}
+
+function readDeferred(runDirectory: string | undefined, broken: string[]): ReleaseIntent[] {
+  try {
+    return runDirectory === undefined ? [] : deferredReleases(runDirectory);
+  } catch (error) {
+    if (!isManifoldError(error, 'io')) throw error;
+    broken.push(`${error.message}.`);
+    return [];
+  }
 }
 
 interface Records {

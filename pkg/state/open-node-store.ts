@@ -1,11 +1,14 @@
 // The node's store over SQLite: one file for all plugins of this node.
+import { join } from 'node:path';
 import { isManifoldError } from '../errors/manifold-error.ts';
 import { type Logger, silentLogger } from '../log/logger.ts';
 import { attachmentsTable } from './attachments-table.ts';
+import { isThere } from './file-kind.ts';
 import { interfacesTable } from './interfaces-table.ts';
 import { leasesTable } from './leases-table.ts';
 import type { NodeStore, Writer } from './node-store.ts';
 import { applyDeferred, deferredReleases } from './spool.ts';
+import { stateError } from './state-error.ts';
 import { openStateFile, type StateFile } from './state-file.ts';
 import { bootId, isAlive, thisWriter } from './writer.ts';
 
@@ -32,6 +35,16 @@ export function openNodeStore(directory: string, options: NodeStoreOptions = {})
     log.warn('store is read-only', { reason: String(file.readOnlyBecause) });
   else if (runDirectory !== undefined) carryOutDeferred(store, runDirectory, log);
   return store;
+}
+
+/** Whether there is a store to open; makes nothing. @throws ManifoldError 'state' when something else is in its place */
+export function storeIsThere(directory: string): boolean {
+  const path = join(directory, 'state.db');
+  try {
+    return isThere(path);
+  } catch (error) {
+    throw stateError('open', path, error);
+  }
 }
 
 const TABLES = ['attachments', 'interfaces', 'leases'] as const;
