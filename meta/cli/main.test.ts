@@ -2,7 +2,6 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { Kernel, Namespace } from '../../pkg/kernel/kernel.ts';
 import type { NodeStore } from '../../pkg/state/node-store.ts';
 import { openNodeStore, storeIsThere } from '../../pkg/state/open-node-store.ts';
 import { deferRelease } from '../../pkg/state/spool.ts';
@@ -14,18 +13,11 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(stateDir, { recursive: true }));
 
-/** Namespaces that have these links, by path. */
-let kernel: Pick<Kernel, 'openIfThere'> | undefined;
-afterEach(() => {
-  kernel = undefined;
-});
-
 async function run(...argv: string[]) {
   const output = { stdout: '', stderr: '' };
   const exitCode = await runCli(argv, {
     version: '1.2.3',
     openStore: (directory) => (storeIsThere(directory) ? openNodeStore(directory) : undefined),
-    ...(kernel !== undefined && { kernel }),
     stdout: (text) => {
       output.stdout += text;
     },
@@ -174,31 +166,6 @@ describe('names that steer a terminal', () => {
       expect(stderr.replaceAll('\n', '')).not.toMatch(steers);
     }
   });
-});
-
-test('check-state names an attached interface that its namespace does not have', async () => {
-  const store = openNodeStore(stateDir);
-  fill(store);
-  for (const record of store.interfaces.all())
-    for (const [containerId, netns, saved] of [
-      ['renamed', '/run/netns/x', { index: 7 }],
-      ['another', '/run/netns/y', {}],
-      ['driver', '/run/netns/x', { outside: true }],
-      ['no-such', '/run/netns/z', {}],
-    ] as const)
-      store.interfaces.put({ ...record, containerId, netns, saved });
-  store.close();
-  // The real one needs root; what it answers is tested with it.
-  const namespace = (id: string) =>
-    ({ id, link: (ref) => ('index' in ref && ref.index === 7 ? {} : undefined), close() {} }) as Namespace;
-  kernel = {
-    openIfThere: (path) => ({ '/run/netns/x': namespace('4:1'), '/run/netns/y': namespace('4:2') })[path],
-  };
-  const { exitCode, stdout } = await run('check-state', '--state-dir', stateDir, '--run-dir', stateDir);
-  expect(exitCode).toBe(0);
-  expect(stdout.match(/^leftover: .*$/gm)).toEqual([
-    'leftover: Interface net1 of pod default/web, network rail0, is not in its namespace /run/netns/x any more.',
-  ]);
 });
 
 test('--help names every command', async () => {
