@@ -130,7 +130,7 @@ async function status(call: Call<IpamConfig>, open: () => LeaseStore): Promise<v
   try {
     await open().ensureServing(call.network, call.config.sets);
   } catch (error) {
-    if (!isManifoldError(error, 'state', 'try-later')) throw error;
+    if (!isManifoldError(error, 'state', 'io', 'try-later')) throw error;
     throw new ManifoldError('unavailable', error.message, {
       ...(error.hint !== undefined && { hint: error.hint }),
       cause: error,

@@ -74,7 +74,11 @@ export async function attachInterface(
       writer: store.writer,
     };
     deps.step('record');
-    store.interfaces.claim(record);
+    store.transaction(() => {
+      // Leftovers are cleared: what stands here now was written since, by a call that was quicker.
+      if (store.interfaces.get(record) !== undefined) throw attachedMeanwhile(record);
+      store.interfaces.claim(record);
+    });
     return await attachRecorded(deps, store, call, what, pod, record);
   } finally {
     pod.close();
@@ -170,6 +174,14 @@ async function releaseAfterFailure(call: AddCall<ManifoldConfig>, type: string) 
     if (!isManifoldError(error)) throw error;
     call.log.error('could not release', { ifname: call.ifname, reason: error.message });
   }
+}
+
+function attachedMeanwhile({ ifname, containerId }: InterfaceRecord): ManifoldError {
+  return new ManifoldError(
+    'try-later',
+    `Cannot attach ${ifname} to container ${containerId}: another call is doing it, or has done it, meanwhile`,
+    { hint: 'The runtime called ADD twice for one attachment. DEL, then ADD, starts afresh.' },
+  );
 }
 
 function refuseExisting(call: AddCall<ManifoldConfig>, pod: Namespace): void {
