@@ -127,11 +127,28 @@ export class TestNode {
 
   /** Removes everything. @throws Error when an invariant of the store is broken: checked here, after every test */
   close(): void {
+    this.endProcesses();
     const broken = this.brokenInvariants();
     for (const name of this.namespaces) ip('netns', 'del', name);
     this.namespaces.clear();
     rmSync(this.directory, { recursive: true, force: true });
     if (broken.length > 0) throw new Error(`the store is broken: ${broken.join('; ')}`);
+  }
+
+  /** What a test was interrupted in the middle of would go on writing into the directory. */
+  private endProcesses(): void {
+    if (!this.namespaces.has(this.name)) return;
+    for (;;) {
+      const pids = ip('netns', 'pids', this.name).split('\n').filter(Boolean).map(Number);
+      if (pids.length === 0) return;
+      for (const pid of pids) {
+        try {
+          process.kill(pid, 'SIGKILL');
+        } catch (error) {
+          if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
+        }
+      }
+    }
   }
 
   private brokenInvariants(): string[] {
