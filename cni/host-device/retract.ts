@@ -40,7 +40,9 @@ function retractDevice(
   saved: SavedDevice,
 ): string[] {
   const problems: string[] = [];
-  const inPod = pod === undefined ? undefined : findDevice(pod, saved, ifname);
+  // An ADD that died early has not moved it yet.
+  const stayed = saved.index === undefined && findDevice(host, saved, undefined) !== undefined;
+  const inPod = pod === undefined || stayed ? undefined : findDevice(pod, saved, ifname);
   const home = pod === undefined || inPod === undefined ? undefined : moveHome(host, pod, inPod, saved);
   const device = home === undefined ? findDevice(host, saved, undefined) : host.link({ index: home });
   if (device === undefined) {
@@ -48,7 +50,7 @@ function retractDevice(
     return problems;
   }
   renameHome(host, device, saved, problems);
-  restore(host, device.index, saved, problems);
+  restore(host, device.index, saved, problems, log);
   return problems;
 }
 
@@ -95,27 +97,43 @@ function renameHome(host: Namespace, device: Link, saved: SavedDevice, problems:
   }
 }
 
-function restore(host: Namespace, index: number, saved: SavedDevice, problems: string[]): void {
-  const attempt = (work: () => void) => {
+function restore(
+  host: Namespace,
+  index: number,
+  saved: SavedDevice,
+  problems: string[],
+  log: RetractTarget['log'],
+): void {
+  const keep = (text: string): void => void problems.push(text);
+  const attempt = (work: () => void, report: (text: string) => void = keep) => {
     try {
       work();
     } catch (error) {
       if (!isManifoldError(error)) throw error;
-      problems.push(error.message);
+      report(error.message);
     }
   };
+  // The host itself may have changed meanwhile: a name given to another NIC, a bridge removed, a gateway gone. The
+  // device is home, and no later DEL could do better.
+  const ifHostLets = (work: () => void) =>
+    attempt(work, (reason) =>
+      log.warn('not restored: the host has changed', { device: saved.host.name, reason }),
+    );
   const now = host.link({ index });
   if (now === undefined) return;
   const changes = planRestore(saved, now);
   // Most drivers change a MAC only while the device is down.
   if (now.up && changes.some((change) => change.mac !== undefined))
     attempt(() => host.setLink(index, { up: false }));
-  for (const change of changes) attempt(() => host.setLink(index, change));
+  for (const change of changes)
+    (change.addAltnames === undefined ? attempt : ifHostLets)(() => host.setLink(index, change));
   attempt(() => host.setLink(index, { up: saved.host.up }));
-  for (const cidr of saved.addresses) attempt(() => host.addAddress(index, { cidr }));
+  for (const cidr of saved.addresses) ifHostLets(() => host.addAddress(index, { cidr }));
   const { master } = saved;
-  if (master !== undefined) attempt(() => enslave(host, index, master));
-  for (const route of saved.routes) attempt(() => host.addRoute(routeOf(route, index)));
+  if (master !== undefined) ifHostLets(() => enslave(host, index, master));
+  // Routes of the link first (scope 253): the gateways of the others are found through them.
+  const routes = [...saved.routes].sort((a, b) => b.scope - a.scope);
+  for (const route of routes) ifHostLets(() => host.addRoute(routeOf(route, index)));
 }
 
 function enslave(host: Namespace, index: number, master: string): void {

@@ -134,8 +134,9 @@ export function isDevice(saved: SavedDevice, link: Link, podName: string | undef
   if (host.permMac !== undefined && link.permMac !== undefined) return host.permMac === link.permMac;
   if (host.kind !== link.kind) return false;
   const sameMac = host.mac !== undefined && link.mac === host.mac;
+  // In the pod its index on the host says nothing: another interface may have it there.
   if (podName !== undefined)
-    return link.index === (saved.index ?? host.index) || (sameMac && link.name === podName);
+    return saved.index === undefined ? sameMac && link.name === podName : link.index === saved.index;
   // The kernel gives a moved link another index where its own is taken, and does not give it back.
   const sameIndex = link.index === host.index || link.index === saved.index;
   const samePeer = host.parentIndex !== undefined && link.parentIndex === host.parentIndex;

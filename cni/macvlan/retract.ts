@@ -5,7 +5,8 @@ import type { RetractTarget } from '../../pkg/attach/retract.ts';
 export function retractMacvlan({ ifname, record, pod, log }: RetractTarget): string[] {
   if (pod === undefined) return [];
   const index = record?.saved.index;
-  const link = (typeof index === 'number' ? pod.link({ index }) : undefined) ?? pod.link({ name: ifname });
+  // With an index written down, a link that has only the name is another's: made since, by another call.
+  const link = pod.link(typeof index === 'number' ? { index } : { name: ifname });
   if (link === undefined) return [];
   if (link.kind !== 'macvlan') {
     log.warn('left alone: not a macvlan', { ifname, kind: link.kind ?? 'hardware' });

@@ -8,6 +8,7 @@ import { applySteps, readInterface } from '../kernel/apply.ts';
 import type { Link, Namespace } from '../kernel/kernel.ts';
 import { planInterface } from '../kernel/plan.ts';
 import type { InterfaceRecord, NodeStore } from '../state/node-store.ts';
+import { isSameWriter } from '../state/writer.ts';
 import { wantedInterface } from './configure.ts';
 import { type AttachDeps, podOf, type StoreLocation } from './deps.ts';
 import { configuredDns, interfaceResult } from './interface-result.ts';
@@ -125,14 +126,28 @@ async function attachRecorded(
     const current = put === undefined ? record : { ...record, saved: put.saved };
     const { ifname, log } = call;
     const target = { ifname, record: current, storeLost: false, pod, log };
-    const nothingThere = put === undefined && what.putUndoesItself;
-    const problems = nothingThere ? [] : retractSafely(what.retract, target);
+    const own = isOwn(store, record);
+    // A link that this call made is its own in any case; a device goes with the record, which another call may have.
+    const mayRetract = what.putUndoesItself ? put !== undefined : own;
+    const problems = mayRetract ? retractSafely(what.retract, target) : [];
     // A plugin that is not there was not run, and holds nothing.
     const ranIpam = askedIpam && !(ipam === undefined && isManifoldError(error, 'not-found'));
-    if (ranIpam && type !== undefined) await releaseAfterFailure(call, type);
+    if (ranIpam && own && type !== undefined) await releaseAfterFailure(call, type);
     for (const text of problems) log.error('could not undo', { ifname, reason: text });
     if (problems.length === 0) forgetRecord(store, record, call.config.manifold.runDir, log);
     throw error;
+  }
+}
+
+/** Whether the record is still this call's: a DEL, and a newer ADD after it, may have overtaken it. */
+function isOwn(store: NodeStore, record: InterfaceRecord): boolean {
+  try {
+    const now = store.interfaces.get(record);
+    return now !== undefined && isSameWriter(now.writer, record.writer);
+  } catch (error) {
+    // A store that cannot be read must not hide why ADD failed, nor keep it from undoing.
+    if (!isManifoldError(error, 'state', 'try-later')) throw error;
+    return true;
   }
 }
 

@@ -370,6 +370,37 @@ test('a pod gives the device names that the host has: DEL works, and what the de
   expect(onHost()?.altnames).toEqual(['rail5']);
 });
 
+test('an interface of the pod that has the device’s index stays in the pod when the device cannot move', async () => {
+  const index = String(onHost()?.ifindex);
+  node.podIp('a', 'link', 'add', 'eth0', 'index', index, 'type', 'veth', 'peer', 'name', 'eth0-w');
+  // The pod's name for it stands in the way of the move: the kernel says EEXIST.
+  node.ip('link', 'property', 'add', 'dev', 'eth5', 'altname', 'eth0');
+  expect((await add(conf())).code).toBe(1);
+  expect(await del(conf())).toMatchObject({ code: 0 });
+  expect(
+    node
+      .links('a')
+      .map((link) => link.ifname)
+      .sort(),
+  ).toEqual(['eth0', 'eth0-w']);
+  expect(onHost()?.altnames).toEqual(['eth0']);
+});
+
+test('what the host has taken away meanwhile is not restored, and DEL succeeds', async () => {
+  node.addNic('eth6');
+  node.ip('link', 'add', 'br0', 'type', 'bridge');
+  node.ip('link', 'set', 'eth5', 'master', 'br0');
+  node.ip('link', 'property', 'add', 'dev', 'eth5', 'altname', 'rail5');
+  const c = conf({ manifold: { ...node.manifold, force: true } });
+  expect(await add(c)).toMatchObject({ code: 0 });
+  node.ip('link', 'del', 'br0');
+  node.ip('link', 'property', 'add', 'dev', 'eth6', 'altname', 'rail5');
+  const outcome = await del(c);
+  expect(outcome).toMatchObject({ code: 0 });
+  expect(outcome.stderr).toContain('not restored: the host has changed');
+  expect(onHost()?.flags).toContain('UP');
+});
+
 test('DEL brings the device back although the configuration names none any more', async () => {
   await add(conf());
   expect(await del(conf({ device: undefined }))).toMatchObject({ code: 0 });

@@ -453,6 +453,15 @@ describe('DEL', () => {
     expect(await del(conf())).toMatchObject({ code: 0 });
   });
 
+  test('whose own interface is gone leaves one of the same name, made since by another sandbox, alone', async () => {
+    await add(conf(), { containerId: 'c-old' });
+    node.podIp('a', 'link', 'del', 'net1');
+    await add(conf(), { containerId: 'c-new' });
+    expect(await del(conf(), { containerId: 'c-old' })).toMatchObject({ code: 0 });
+    expect(node.links('a')).toHaveLength(1);
+    await del(conf(), { containerId: 'c-new' });
+  });
+
   test('of an unknown sandbox leaves the interface of another in the same namespace alone', async () => {
     const added = await add(conf(), { containerId: 'c-new' });
     expect(await del(conf(), { containerId: 'c-old' })).toMatchObject({ code: 0 });
