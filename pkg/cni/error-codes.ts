@@ -23,6 +23,7 @@ const NUMBERS: Readonly<Record<ErrorCode, number>> = {
   'check-failed': 105,
   delegate: 106,
   state: 107,
+  api: 108,
   internal: 999,
 };
 

@@ -1,6 +1,6 @@
 // The `manifold` object of a network configuration: what is ours alone and common to all our plugins.
 import { object, optional } from 'valibot';
-import { absolutePath, oneOf } from './fields.ts';
+import { absolutePath, oneOf, text } from './fields.ts';
 
 export const DEFAULT_STATE_DIR = '/var/lib/cni/manifold';
 export const DEFAULT_RUN_DIR = '/run/manifold';
@@ -14,6 +14,10 @@ export const manifoldEntries = {
   logLevel: optional(oneOf(['debug', 'info', 'warn', 'error']), 'info'),
   /** File to which log lines are appended, beside standard error. */
   logFile: optional(absolutePath()),
+  /** Where and as whom the API server is asked. Without it addresses are unique on this node only. */
+  kubeconfig: optional(absolutePath()),
+  /** The name of this node's Node object. @default the host name */
+  nodeName: optional(text()),
 };
 
 /** The value of the key `manifold`; all defaults when it is absent. */

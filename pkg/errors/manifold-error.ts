@@ -22,6 +22,7 @@ export type ErrorCode =
   | 'check-failed' // CHECK: the kernel differs from the result of ADD
   | 'delegate' // a plugin that we called failed
   | 'state' // the node's store cannot be used
+  | 'api' // the Kubernetes API server refused, and would refuse again
   | 'internal'; // a defect of ours
 
 export interface ManifoldErrorOptions {

@@ -1,5 +1,6 @@
 // 48-bit MAC addresses: canonical text is lower case with colons.
 import { ManifoldError } from '../errors/manifold-error.ts';
+import { hashOf } from './hash.ts';
 
 declare const macBrand: unique symbol;
 /** Canonical text: "02:00:5e:00:53:01". */
@@ -47,19 +48,7 @@ export const isMulticast = (mac: Mac): boolean => (Number.parseInt(mac.slice(0, 
  */
 export function derivedMac(seed: string): Mac {
   const bytes = new Uint8Array(8);
-  new DataView(bytes.buffer).setBigUint64(0, hash(seed));
+  new DataView(bytes.buffer).setBigUint64(0, hashOf(seed));
   bytes[0] = ((bytes[0] ?? 0) & 0xfc) | 0x02;
   return formatMac(bytes.subarray(0, 6));
-}
-
-const WORD = 64;
-
-/** FNV-1a over the text's UTF-8, its bits then mixed (MurmurHash3's last step). Spreads well; not for secrets. */
-function hash(text: string): bigint {
-  let state = 0xcbf29ce484222325n;
-  for (const byte of new TextEncoder().encode(text))
-    state = BigInt.asUintN(WORD, (state ^ BigInt(byte)) * 0x100000001b3n);
-  for (const factor of [0xff51afd7ed558ccdn, 0xc4ceb9fe1a85ec53n])
-    state = BigInt.asUintN(WORD, (state ^ (state >> 33n)) * factor);
-  return state ^ (state >> 33n);
 }

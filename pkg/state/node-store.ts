@@ -81,9 +81,44 @@ export interface LeaseRecord {
   readonly writer: Writer;
 }
 
+/**
+ * The node's copy of a lease object of the cluster (IPLease), written before the API server is asked for it: what a
+ * kill leaves is found here, and an owner gets its address back while the API server is away.
+ */
+export interface ClusterLeaseRecord {
+  /** Of the object: unique here too. */
+  readonly name: string;
+  readonly domain: string;
+  /** Canonical text of the address, no prefix length. */
+  readonly address: string;
+  /** Canonical text of the subnet that it was given from: "10.1.0.0/16". */
+  readonly subnet: string;
+  readonly network: string;
+  readonly owner: string;
+  readonly ifname: string;
+  readonly containerId: string;
+  readonly pod: PodRef;
+  readonly netns: string;
+  /**
+   * claiming: the API server is being asked, or was and nobody knows what came of it; claimed: the object is ours, the
+   * ADD under way (or died); held: in use; releasing: its DEL is done here, the object is still to be ended.
+   */
+  readonly state: 'claiming' | 'claimed' | 'held' | 'releasing';
+  /** As the API server last answered: the preconditions of its end. Absent while that is not known. */
+  readonly object?: { readonly uid: string; readonly resourceVersion: string };
+  /** Milliseconds since the epoch, by the clock of the API server where it was known. */
+  readonly acquired: number;
+  /** When DEL came: set while releasing. */
+  readonly released?: number;
+  /** What the definition asks for at its end. */
+  readonly reuseDelaySeconds?: number;
+  readonly stickySeconds?: number;
+  readonly writer: Writer;
+}
+
 /** A row of the store, its record not parsed. */
 export interface RawRow {
-  readonly table: 'attachments' | 'interfaces' | 'leases';
+  readonly table: 'attachments' | 'interfaces' | 'leases' | 'cluster_leases';
   readonly columns: Readonly<Record<string, unknown>>;
   readonly record: string;
 }
@@ -153,6 +188,29 @@ export interface NodeStore {
     resting(domain: string, range: AddressRange): Iterable<LeaseRecord>;
     all(): LeaseRecord[];
     remove(domain: string, address: string): void;
+  };
+
+  readonly clusterLeases: {
+    /**
+     * Inserts where there is no record of this name, or one of the same owner, interface and network.
+     * @returns false, and changes nothing, when another's is there
+     */
+    claim(record: ClusterLeaseRecord): boolean;
+    /** Replaces by name; does nothing when there is no record of this name and owner any more. */
+    update(record: ClusterLeaseRecord): void;
+    get(name: string): ClusterLeaseRecord | undefined;
+    /** All of an owner's interface, in any domain. */
+    ofOwner(owner: string, ifname: string): ClusterLeaseRecord[];
+    ofContainer(containerId: string): ClusterLeaseRecord[];
+    all(): ClusterLeaseRecord[];
+    /** Removes it when it is still this owner's. */
+    remove(record: Pick<ClusterLeaseRecord, 'name' | 'owner' | 'ifname'>): void;
+  };
+
+  /** What was last read of objects of the cluster that an ADD needs, by a name of the caller's: for when the API server is away. */
+  readonly copies: {
+    put(name: string, value: JsonObject): void;
+    get(name: string): JsonObject | undefined;
   };
 
   /** Writes something and commits it: for STATUS. @throws ManifoldError as any write does; 'io' for a run directory that cannot be used */

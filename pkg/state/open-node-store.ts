@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import { isManifoldError } from '../errors/manifold-error.ts';
 import { type Logger, silentLogger } from '../log/logger.ts';
 import { attachmentsTable } from './attachments-table.ts';
+import { clusterLeasesTable } from './cluster-leases-table.ts';
+import { copiesTable } from './copies-table.ts';
 import { isThere } from './file-kind.ts';
 import { interfacesTable } from './interfaces-table.ts';
 import { leasesTable } from './leases-table.ts';
@@ -47,7 +49,7 @@ export function storeIsThere(directory: string): boolean {
   }
 }
 
-const TABLES = ['attachments', 'interfaces', 'leases'] as const;
+const TABLES = ['attachments', 'interfaces', 'leases', 'cluster_leases'] as const;
 
 function carryOutDeferred(store: NodeStore, runDirectory: string, log: Logger): void {
   try {
@@ -79,6 +81,8 @@ function nodeStore(directory: string, file: StateFile, options: NodeStoreOptions
     attachments: attachmentsTable(file),
     interfaces: interfacesTable(file, isRunning),
     leases: leasesTable(file),
+    clusterLeases: clusterLeasesTable(file),
+    copies: copiesTable(file),
     ensureWritable() {
       file.run('UPDATE probe SET writes = writes + 1');
       if (runDirectory !== undefined) deferredReleases(runDirectory);

@@ -41,6 +41,21 @@ const SHAPES: Readonly<Record<RawRow['table'], Readonly<Record<string, Field>>>>
     acquired: 'number',
     writer: 'writer',
   },
+  cluster_leases: {
+    name: 'string',
+    domain: 'string',
+    address: 'string',
+    subnet: 'string',
+    network: 'string',
+    owner: 'string',
+    ifname: 'string',
+    containerId: 'string',
+    pod: 'object',
+    netns: 'string',
+    state: ['claiming', 'claimed', 'held', 'releasing'],
+    acquired: 'number',
+    writer: 'writer',
+  },
 };
 
 /** What is wrong with the shape of a parsed record, e.g. "position is no number"; undefined when nothing is. */

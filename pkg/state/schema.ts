@@ -25,6 +25,12 @@ const MIGRATIONS: readonly string[] = [
    CREATE INDEX leases_resting ON leases (domain, released) WHERE released IS NOT NULL;
    CREATE TABLE probe (id INTEGER PRIMARY KEY CHECK (id = 0), writes INTEGER NOT NULL) STRICT;
    INSERT INTO probe VALUES (0, 0);`,
+  `CREATE TABLE cluster_leases (
+     name TEXT PRIMARY KEY, owner TEXT NOT NULL, ifname TEXT NOT NULL, container_id TEXT NOT NULL,
+     record TEXT NOT NULL) STRICT, WITHOUT ROWID;
+   CREATE INDEX cluster_leases_owner ON cluster_leases (owner, ifname);
+   CREATE INDEX cluster_leases_container ON cluster_leases (container_id);
+   CREATE TABLE copies (name TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT, WITHOUT ROWID;`,
 ];
 
 const SCHEMA_VERSION = MIGRATIONS.length;
