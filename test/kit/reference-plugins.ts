@@ -1,10 +1,10 @@
 // The reference plugins that our tests compare with, kept in a cache outside the repository, never installed.
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
-import { homedir } from 'node:os';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { env, stderr } from 'node:process';
-import { lock } from 'proper-lockfile';
+import { stderr } from 'node:process';
+import { cacheDirectory } from '../../build/cache.ts';
+import { hasGo, madeOnce, publish, run, scratchDirectory } from './build-cache.ts';
 
 const DEBIAN_PACKAGE = 'containernetworking-plugins';
 const PLUGINS_MODULE = 'github.com/containernetworking/plugins';
@@ -27,17 +27,17 @@ export function debianPlugins(): string {
   const version = candidateVersion();
   if (version === undefined)
     throw new Error(`Cannot download ${DEBIAN_PACKAGE}: apt-cache knows no such package`);
-  const home = join(cacheRoot(), 'debian', version);
+  const home = cacheDirectory('debian', version);
   const directory = join(home, 'usr/lib/cni');
   if (existsSync(directory)) return directory;
   const scratch = scratchDirectory();
   try {
     say(`downloading Debian's ${DEBIAN_PACKAGE} ${version} into ${home}`);
     const argv = ['-q', '-o', 'APT::Sandbox::User=root', 'download', `${DEBIAN_PACKAGE}=${version}`];
-    tryTwice(() => run('apt-get', argv, scratch), update);
+    tryTwice(() => runNow('apt-get', argv, scratch), update);
     const file = readdirSync(scratch).find((name) => name.endsWith('.deb'));
     if (file === undefined) throw new Error(`Cannot find the package that apt-get downloaded (${scratch})`);
-    run('dpkg', ['-x', file, 'files'], scratch);
+    runNow('dpkg', ['-x', file, 'files'], scratch);
     publish(join(scratch, 'files'), home);
   } finally {
     rmSync(scratch, { recursive: true, force: true });
@@ -57,60 +57,25 @@ export async function cnitool(): Promise<string | undefined> {
   return directory === undefined ? undefined : join(directory, 'cnitool');
 }
 
-/** Builds under a lock: a second run waits for the first and finds it done. */
 async function goInstall(key: string, packages: readonly string[]): Promise<string | undefined> {
-  const home = join(cacheRoot(), 'go', key);
-  if (existsSync(home)) return home;
-  if (!hasGo()) return undefined;
-  mkdirSync(join(cacheRoot(), 'go'), { recursive: true });
-  const release = await lock(cacheRoot(), {
-    stale: 60_000,
-    retries: { retries: 300, minTimeout: 1000, factor: 1 },
+  const home = ['go', key];
+  if (!existsSync(cacheDirectory(...home)) && !(await hasGo())) return undefined;
+  return madeOnce(home, async (scratch) => {
+    say(`building ${packages.join(' ')} into ${cacheDirectory(...home)}`);
+    const goEnv = { GOBIN: scratch, GOFLAGS: '', CGO_ENABLED: '0' };
+    await run('go', ['install', '-trimpath', '-ldflags=-s -w', ...packages], scratch, goEnv);
   });
-  const scratch = scratchDirectory();
-  try {
-    if (existsSync(home)) return home;
-    say(`building ${packages.join(' ')} into ${home}`);
-    const goEnv = { ...env, GOBIN: scratch, GOFLAGS: '', CGO_ENABLED: '0' };
-    run('go', ['install', '-trimpath', '-ldflags=-s -w', ...packages], scratch, goEnv);
-    publish(scratch, home);
-    return home;
-  } finally {
-    rmSync(scratch, { recursive: true, force: true });
-    await release();
-  }
-}
-
-function cacheRoot(): string {
-  return join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'manifold');
-}
-
-/** On the file system of the cache, so that a rename publishes a finished directory whole. */
-function scratchDirectory(): string {
-  mkdirSync(cacheRoot(), { recursive: true });
-  return mkdtempSync(join(cacheRoot(), 'scratch-'));
-}
-
-function publish(finished: string, home: string): void {
-  mkdirSync(join(home, '..'), { recursive: true });
-  try {
-    renameSync(finished, home);
-  } catch (error) {
-    // Another run was faster and put the same files there.
-    if (!(error instanceof Error && 'code' in error && ['ENOTEMPTY', 'EEXIST'].includes(`${error.code}`)))
-      throw error;
-  }
 }
 
 function candidateVersion(): string | undefined {
-  const policy = run('apt-cache', ['policy', DEBIAN_PACKAGE], '/');
+  const policy = runNow('apt-cache', ['policy', DEBIAN_PACKAGE], '/');
   const version = /^ *Candidate: (\S+)$/m.exec(policy)?.[1];
   return version === '(none)' ? undefined : version;
 }
 
 function update(): void {
   say('running apt-get update');
-  run('apt-get', ['-q', 'update'], '/');
+  runNow('apt-get', ['-q', 'update'], '/');
 }
 
 function tryTwice(attempt: () => void, between: () => void): void {
@@ -124,28 +89,8 @@ function tryTwice(attempt: () => void, between: () => void): void {
   }
 }
 
-function hasGo(): boolean {
-  try {
-    run('go', ['version'], '/');
-    return true;
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return false;
-    throw error;
-  }
-}
-
-function run(
-  file: string,
-  argv: readonly string[],
-  cwd: string,
-  environment: NodeJS.ProcessEnv = env,
-): string {
-  return execFileSync(file, argv, {
-    cwd,
-    env: environment,
-    encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+function runNow(file: string, argv: readonly string[], cwd: string): string {
+  return execFileSync(file, argv, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
 }
 
 function say(text: string): void {
