@@ -42,6 +42,14 @@ export function clusterLeasesTable(file: StateFile): NodeStore['clusterLeases'] 
       ),
     ofContainer: (containerId) =>
       records(file.all('SELECT * FROM cluster_leases WHERE container_id = ? ORDER BY name', containerId)),
+    inState: (...states) =>
+      records(
+        file.all(
+          `SELECT * FROM cluster_leases WHERE CASE WHEN json_valid(record) THEN record ->> '$.state' END
+             IN (${states.map(() => '?').join()}) ORDER BY name`,
+          ...states,
+        ),
+      ),
     all: () => records(file.all('SELECT * FROM cluster_leases ORDER BY name')),
     remove({ name, owner, ifname }) {
       file.run('DELETE FROM cluster_leases WHERE name = ? AND owner = ? AND ifname = ?', name, owner, ifname);

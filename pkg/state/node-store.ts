@@ -78,6 +78,10 @@ export interface LeaseRecord {
   readonly acquired: number;
   /** Set while resting. */
   readonly released?: number;
+  /** What the definition asks for at its end: how long it rests (by default until nothing else is free), … */
+  readonly reuseDelaySeconds?: number;
+  /** … and how long it is kept for the next pod of its name, a StatefulSet's. */
+  readonly stickySeconds?: number;
   readonly writer: Writer;
 }
 
@@ -101,15 +105,21 @@ export interface ClusterLeaseRecord {
   readonly netns: string;
   /**
    * claiming: the API server is being asked, or was and nobody knows what came of it; claimed: the object is ours, the
-   * ADD under way (or died); held: in use; releasing: its DEL is done here, the object is still to be ended.
+   * ADD under way (or died); held: in use; releasing: its DEL is done here, the object is still to be ended; resting:
+   * ended, and remembered so that its owner may have it back.
    */
-  readonly state: 'claiming' | 'claimed' | 'held' | 'releasing';
-  /** As the API server last answered: the preconditions of its end. Absent while that is not known. */
+  readonly state: 'claiming' | 'claimed' | 'held' | 'releasing' | 'resting';
+  /**
+   * As the API server last answered: the preconditions of its end. Absent while that is not known: of a releasing one
+   * as long as an end was asked for of which nobody knows what came.
+   */
   readonly object?: { readonly uid: string; readonly resourceVersion: string };
   /** Milliseconds since the epoch, by the clock of the API server where it was known. */
   readonly acquired: number;
-  /** When DEL came: set while releasing. */
+  /** When DEL came: set while releasing and resting. */
   readonly released?: number;
+  /** Until when its owner may have it back: set while resting. */
+  readonly until?: number;
   /** What the definition asks for at its end. */
   readonly reuseDelaySeconds?: number;
   readonly stickySeconds?: number;
@@ -202,6 +212,7 @@ export interface NodeStore {
     /** All of an owner's interface, in any domain. */
     ofOwner(owner: string, ifname: string): ClusterLeaseRecord[];
     ofContainer(containerId: string): ClusterLeaseRecord[];
+    inState(...states: readonly ClusterLeaseRecord['state'][]): ClusterLeaseRecord[];
     all(): ClusterLeaseRecord[];
     /** Removes it when it is still this owner's. */
     remove(record: Pick<ClusterLeaseRecord, 'name' | 'owner' | 'ifname'>): void;

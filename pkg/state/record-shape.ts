@@ -52,7 +52,7 @@ const SHAPES: Readonly<Record<RawRow['table'], Readonly<Record<string, Field>>>>
     containerId: 'string',
     pod: 'object',
     netns: 'string',
-    state: ['claiming', 'claimed', 'held', 'releasing'],
+    state: ['claiming', 'claimed', 'held', 'releasing', 'resting'],
     acquired: 'number',
     writer: 'writer',
   },
