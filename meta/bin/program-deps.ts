@@ -1,7 +1,10 @@
-// What every shipped program stands on: the real kernel, sysfs, and the node's store opened once a process.
+// What every shipped program stands on: the real kernel, sysfs, and store and API client made once a process.
 import type { AttachDeps, StoreLocation } from '../../pkg/attach/deps.ts';
 import { createKernel } from '../../pkg/kernel/linux-kernel.ts';
 import { createSysfs, type Sysfs } from '../../pkg/kernel/sysfs.ts';
+import { createKubeClient } from '../../pkg/kube/create-kube-client.ts';
+import type { KubeClient } from '../../pkg/kube/kube-client.ts';
+import { readKubeconfig } from '../../pkg/kube/kubeconfig.ts';
 import type { Logger } from '../../pkg/log/logger.ts';
 import type { NodeStore } from '../../pkg/state/node-store.ts';
 import { openNodeStore } from '../../pkg/state/open-node-store.ts';
@@ -10,11 +13,17 @@ export interface ProgramDeps extends AttachDeps {
   readonly sysfs: Sysfs;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
+  /**
+   * The API server that a kubeconfig names: one client a file, made at the first call.
+   * @throws KubeError Credentials
+   */
+  readonly kube: (kubeconfig: string) => KubeClient;
 }
 
 /** @param log what opening a store has to say */
 export function createProgramDeps(log: Logger, step: (name: string) => void = () => undefined): ProgramDeps {
   const stores = new Map<string, NodeStore>();
+  const clients = new Map<string, KubeClient>();
   return {
     kernel: createKernel(),
     sysfs: createSysfs(),
@@ -25,5 +34,10 @@ export function createProgramDeps(log: Logger, step: (name: string) => void = ()
     },
     step,
     now: () => Date.now(),
+    kube(kubeconfig) {
+      const made = clients.get(kubeconfig) ?? createKubeClient(readKubeconfig(kubeconfig), { log });
+      clients.set(kubeconfig, made);
+      return made;
+    },
   };
 }

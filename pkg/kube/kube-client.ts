@@ -37,6 +37,8 @@ export interface RawObject extends KubeObject {
 export interface CallOptions {
   /** Ends the call, its retries included. The client's own limit for a call holds beside it. */
   readonly signal?: AbortSignal;
+  /** Shortens the client's own limit for this call, in milliseconds. */
+  readonly timeoutMs?: number;
 }
 
 export interface Place extends CallOptions {

@@ -1,0 +1,222 @@
+// The transport over Node's own HTTP/1.1 client, with connections that are kept.
+import {
+  type ClientRequest,
+  type Agent as HttpAgent,
+  type IncomingMessage,
+  Agent as PlainAgent,
+  request as plainRequest,
+} from 'node:http';
+import { Agent as TlsAgent, request as tlsRequest } from 'node:https';
+import { createSecureContext } from 'node:tls';
+import type { KubeAccess, TlsMaterial } from './kube-access.ts';
+import { KubeError } from './kube-error.ts';
+import { type Transport, WireError, type WireRequest } from './transport.ts';
+
+export interface HttpsTransportOptions {
+  readonly userAgent: string;
+  /** At once; what comes on top waits. */
+  readonly connections: number;
+  /** Until a connection stands, TLS included. */
+  readonly connectMs: number;
+}
+
+export function createHttpsTransport(access: KubeAccess, options: HttpsTransportOptions): Transport {
+  const base = new URL(access.server);
+  const prefix = base.pathname.replace(/\/+$/, '');
+  const agents = agentsOf(access, base, options);
+
+  /** Resolves with the head of the answer. */
+  function send(
+    asked: WireRequest,
+    signal: AbortSignal,
+    kind: 'calls' | 'streams',
+  ): Promise<{ answer: IncomingMessage; fail: Fail }> {
+    const { method, path, accept, contentType, body } = asked;
+    const token = access.token();
+    const agent = agents.current()[kind];
+    return new Promise((resolve, reject) => {
+      let sent = false;
+      const request = (base.protocol === 'https:' ? tlsRequest : plainRequest)({
+        agent,
+        host: base.hostname.replace(/^\[|\]$/g, ''),
+        port: base.port || (base.protocol === 'https:' ? 443 : 80),
+        method,
+        path: prefix + path,
+        headers: {
+          Accept: accept,
+          'User-Agent': options.userAgent,
+          ...(contentType !== undefined && { 'Content-Type': contentType }),
+          ...(body !== undefined && { 'Content-Length': Buffer.byteLength(body) }),
+          ...(token !== undefined && { Authorization: `Bearer ${token}` }),
+        },
+      });
+      const fail: Fail = (error) => asWireError(error, sent, signal);
+      const onAbort = () => request.destroy(new Error('ended by the caller'));
+      watchConnection(request, options.connectMs, () => {
+        sent = true;
+      });
+      request.on('error', (error) => {
+        signal.removeEventListener('abort', onAbort);
+        reject(fail(error));
+      });
+      request.on('response', (answer) => {
+        answer.on('close', () => signal.removeEventListener('abort', onAbort));
+        resolve({ answer, fail });
+      });
+      signal.addEventListener('abort', onAbort, { once: true });
+      if (signal.aborted) onAbort();
+      request.end(body);
+    });
+  }
+
+  return {
+    async ask(asked, signal) {
+      const { answer, fail } = await send(asked, signal, 'calls');
+      try {
+        return { ...headOf(answer), body: await textOf(answer) };
+      } catch (error) {
+        throw fail(error);
+      }
+    },
+    async stream(asked, signal) {
+      const { answer, fail } = await send(asked, signal, 'streams');
+      return { ...headOf(answer), chunks: chunksOf(answer, fail) };
+    },
+    dropIdle: () => agents.drop(),
+  };
+}
+
+type Fail = (error: unknown) => WireError;
+
+interface Agents {
+  readonly calls: HttpAgent;
+  /** Without a limit: a watch holds its connection for minutes. */
+  readonly streams: HttpAgent;
+}
+
+/** New agents where a certificate was renewed: connections that stand are used up with the old ones. */
+function agentsOf(access: KubeAccess, base: URL, { connections }: HttpsTransportOptions) {
+  let made: (Agents & { readonly material: TlsMaterial | undefined }) | undefined;
+  const make = (material: TlsMaterial | undefined): Agents => {
+    const Agent = material === undefined ? PlainAgent : TlsAgent;
+    const tls = material === undefined ? {} : tlsOptions(access, material);
+    const keep = { keepAlive: true, maxSockets: connections, scheduling: 'lifo' } as const;
+    return { calls: new Agent({ ...keep, ...tls }), streams: new Agent({ keepAlive: false, ...tls }) };
+  };
+  return {
+    current(): Agents {
+      const material = base.protocol === 'https:' ? access.tls() : undefined;
+      if (made !== undefined && made.material === material) return made;
+      if (made !== undefined) dropIdle(made.calls);
+      made = { ...make(material), material };
+      return made;
+    },
+    drop(): void {
+      if (made !== undefined) dropIdle(made.calls);
+    },
+  };
+}
+
+function dropIdle(agent: HttpAgent): void {
+  for (const sockets of Object.values(agent.freeSockets))
+    for (const socket of sockets ?? []) socket.destroy();
+}
+
+function tlsOptions(access: KubeAccess, { ca, cert, key, serverName, insecure }: TlsMaterial) {
+  try {
+    return {
+      // Made once, not anew for each connection.
+      secureContext: createSecureContext({ ca, cert, key, minVersion: 'TLSv1.2' }),
+      rejectUnauthorized: !insecure,
+      ...(serverName !== undefined && { servername: serverName }),
+    };
+  } catch (error) {
+    throw badMaterial(access, error);
+  }
+}
+
+/** OpenSSL's reasons name neither file nor secret. */
+function badMaterial({ origins }: KubeAccess, error: unknown): unknown {
+  if (!(error instanceof Error) || !('code' in error)) return error;
+  const { cert = '', key = '' } = origins;
+  const code = String(error.code);
+  const message =
+    code === 'ERR_OSSL_X509_KEY_VALUES_MISMATCH'
+      ? `Cannot use the client certificate: the key is that of another one (${cert} with ${key})`
+      : `Cannot use the client certificate: OpenSSL refuses certificate or key, ${code} (${cert} with ${key})`;
+  return new KubeError('Credentials', message, { hint: 'Write both anew, from one source.' });
+}
+
+/** From when on bytes of the request may have left: TLS stands, or a kept connection is used. */
+function watchConnection(request: ClientRequest, connectMs: number, standing: () => void): void {
+  request.on('socket', (socket) => {
+    if (!socket.connecting && request.reusedSocket) {
+      standing();
+      return;
+    }
+    const timer = setTimeout(() => {
+      const error = Object.assign(new Error(`no connection within ${connectMs} ms`), { code: 'ETIMEDOUT' });
+      request.destroy(error);
+    }, connectMs);
+    const done = () => clearTimeout(timer);
+    socket.once('encrypted' in socket ? 'secureConnect' : 'connect', () => {
+      done();
+      standing();
+    });
+    request.once('close', done);
+  });
+}
+
+const headOf = ({ statusCode = 0, headers }: IncomingMessage) => ({
+  status: statusCode,
+  date: headers.date,
+  retryAfter: headers['retry-after'],
+});
+
+function textOf(answer: IncomingMessage): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let text = '';
+    answer.setEncoding('utf8');
+    answer.on('data', (chunk: string) => {
+      text += chunk;
+    });
+    answer.on('end', () => resolve(text));
+    // A connection that breaks in the body is no 'end', and not always an 'error'.
+    answer.on('error', reject);
+    answer.on('aborted', () =>
+      reject(Object.assign(new Error('the answer broke off'), { code: 'ECONNRESET' })),
+    );
+  });
+}
+
+async function* chunksOf(answer: IncomingMessage, fail: Fail): AsyncGenerator<Uint8Array> {
+  try {
+    for await (const chunk of answer) yield chunk;
+  } catch (error) {
+    throw fail(error);
+  }
+}
+
+function asWireError(error: unknown, sent: boolean, signal: AbortSignal): WireError {
+  if (error instanceof WireError) return error;
+  const failure = error instanceof Error ? error : new Error(String(error));
+  const code = 'code' in failure ? String(failure.code) : undefined;
+  if (signal.aborted) return new WireError('no answer', { fault: 'aborted', sent, code });
+  const fault = code !== undefined && isTrustFault(code) ? 'tls' : 'broken';
+  return new WireError(messageOf(failure), { fault, sent, code });
+}
+
+/** Of OpenSSL's verification and Node's check of the host's name, and alerts by which the server refuses ours. */
+const isTrustFault = (code: string): boolean =>
+  /^(CERT_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|INVALID_CA|HOSTNAME_MISMATCH|ERR_TLS_CERT_|ERR_SSL_)/.test(
+    code,
+  );
+
+/** Happy eyeballs gives an AggregateError without words. */
+function messageOf(failure: Error): string {
+  const parts =
+    failure instanceof AggregateError
+      ? failure.errors.map((one: unknown) => (one instanceof Error ? one.message : ''))
+      : [failure.message];
+  return [...new Set(parts)].join(', ');
+}

@@ -1,0 +1,273 @@
+// A kubeconfig file (client-go's clientcmd/api/v1) as a KubeAccess. Its secrets never reach a message.
+import { readFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { parseDocument } from 'yaml';
+import { type ChangingFile, changingFile, unreadable } from './changing-file.ts';
+import type { KubeAccess, TlsMaterial } from './kube-access.ts';
+import { KubeError } from './kube-error.ts';
+import { checkedPem } from './pem.ts';
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/**
+ * @param path of the kubeconfig, JSON or YAML
+ * @param context instead of its current-context
+ * @throws KubeError Credentials: missing, unreadable, no kubeconfig, or with a way to log in that is not ours
+ */
+export function readKubeconfig(path: string, context?: string): KubeAccess {
+  const config = new Section(path, '', parse(path, readText(path)));
+  const chosen = context ?? config.text('current-context');
+  if (chosen === undefined || chosen === '')
+    throw config.refuse('current-context', 'it names no context', 'Set it: kubectl config use-context NAME.');
+  const named = entry(config, 'contexts', chosen, 'context', 'current-context');
+  const cluster = entry(config, 'clusters', named.need('cluster'), 'cluster', named.keyOf('cluster'));
+  const userName = named.text('user') ?? '';
+  const user =
+    userName === ''
+      ? new Section(path, 'users', {})
+      : entry(config, 'users', userName, 'user', named.keyOf('user'));
+  for (const [section, key, what] of REFUSED)
+    if ((section === 'user' ? user : cluster).has(key))
+      throw (section === 'user' ? user : cluster).refuse(key, `${what} not supported`, LOG_IN);
+  return accessOf({ path, context: chosen, cluster, user, userName, namespace: named.text('namespace') });
+}
+
+const LOG_IN = 'Use a token, a tokenFile or a client certificate, and the address of the API server itself.';
+const REFUSED = [
+  ['user', 'exec', 'programs that fetch credentials are'],
+  ['user', 'auth-provider', 'auth providers are'],
+  ['user', 'username', 'passwords are'],
+  ['user', 'password', 'passwords are'],
+  ['user', 'as', 'impersonation is'],
+  ['cluster', 'proxy-url', 'proxies are'],
+] as const;
+
+interface Parts {
+  readonly path: string;
+  readonly context: string;
+  readonly cluster: Section;
+  readonly user: Section;
+  readonly userName: string;
+  readonly namespace: string | undefined;
+}
+
+function accessOf({ path, context, cluster, user, userName, namespace }: Parts): KubeAccess {
+  const server = serverOf(cluster);
+  const ca = pemSource(cluster, 'certificate-authority', 'the certificate authority', 'CERTIFICATE');
+  const cert = pemSource(user, 'client-certificate', 'the client certificate', 'CERTIFICATE');
+  const key = pemSource(user, 'client-key', 'the client key', 'PRIVATE KEY');
+  if ((cert === undefined) !== (key === undefined)) {
+    const [there, missing] = cert
+      ? ['client-certificate', 'client-key']
+      : ['client-key', 'client-certificate'];
+    throw user.refuse(missing, `it is missing beside ${there}`, `Give both, or neither.`);
+  }
+  const token = tokenSource(user);
+  const serverName = cluster.text('tls-server-name');
+  const insecure = cluster.flag('insecure-skip-tls-verify');
+  let material: TlsMaterial | undefined;
+  return {
+    server,
+    source: `${path}, context ${context}`,
+    namespace: namespace === '' ? undefined : namespace,
+    user: userName,
+    origins: {
+      ...(ca && { ca: ca.origin }),
+      ...(cert && { cert: cert.origin }),
+      ...(key && { key: key.origin }),
+      ...(token && { token: token.origin }),
+    },
+    tls() {
+      const read: TlsMaterial = {
+        // client-go: a CA beside insecure-skip-tls-verify is an error there; here it is just not looked at.
+        ...(ca && { ca: ca.text() }),
+        ...(cert && { cert: cert.text() }),
+        ...(key && { key: key.text() }),
+        ...(serverName && { serverName }),
+        insecure,
+      };
+      if (material === undefined || !sameMaterial(material, read)) material = read;
+      return material;
+    },
+    token: () => token?.text(),
+    renewToken() {
+      const before = token?.text();
+      return token !== undefined && token.again() !== before;
+    },
+  };
+}
+
+const sameMaterial = (a: TlsMaterial, b: TlsMaterial): boolean =>
+  a.ca === b.ca && a.cert === b.cert && a.key === b.key;
+
+interface Source {
+  readonly origin: string;
+  text(): string;
+  again(): string;
+}
+
+/** `key`-data goes before `key`, as in client-go. */
+function pemSource(section: Section, key: string, what: string, label: string): Source | undefined {
+  const inline = section.text(`${key}-data`);
+  if (inline) {
+    const origin = section.keyOf(`${key}-data`);
+    const text = checkedPem(Buffer.from(inline, 'base64').toString('latin1'), label, what, origin);
+    return { origin, text: () => text, again: () => text };
+  }
+  const file = section.file(key, what);
+  if (file === undefined) return undefined;
+  const check = (text: string) => checkedPem(text, label, what, file.path);
+  return { origin: file.path, text: () => check(file.text()), again: () => check(file.again()) };
+}
+
+/** tokenFile goes before token, as in client-go. */
+function tokenSource(user: Section): Source | undefined {
+  const file = user.file('tokenFile', 'the token');
+  if (file !== undefined) {
+    const check = (text: string) => checkedToken(text.trim(), file.path);
+    return { origin: file.path, text: () => check(file.text()), again: () => check(file.again()) };
+  }
+  const given = user.text('token');
+  if (!given) return undefined;
+  const text = checkedToken(given, user.keyOf('token'));
+  return { origin: user.keyOf('token'), text: () => text, again: () => text };
+}
+
+/** What may stand in a header: anything else would be another header, or an error that shows the token. */
+export function checkedToken(token: string, origin: string): string {
+  if (/^[\x21-\x7e]+$/.test(token)) return token;
+  throw new KubeError('Credentials', `Cannot use the token: it is no single line of text (${origin})`, {
+    hint: 'A token is one word of letters, digits and punctuation; write it anew.',
+  });
+}
+
+function serverOf(cluster: Section): string {
+  const text = cluster.need('server');
+  const url = URL.parse(text.includes('://') ? text : `https://${text}`);
+  if (url === null || !['https:', 'http:'].includes(url.protocol))
+    throw cluster.refuse('server', 'it is no https:// address', 'Write it as https://HOST:PORT.');
+  if (url.username !== '' || url.password !== '')
+    throw cluster.refuse('server', 'it holds a password', 'Write it as https://HOST:PORT.');
+  return `${url.protocol}//${url.host}${url.pathname.replace(/\/+$/, '')}`;
+}
+
+function entry(config: Section, list: string, name: string, kind: string, namedBy: string): Section {
+  const items = config.list(list);
+  const at = items.findIndex((item) => isFields(item) && item.name === name);
+  if (at >= 0) return new Section(config.path, `${list}[${at}]`, items[at]).section(kind);
+  const names = items.flatMap((item) => (isFields(item) && typeof item.name === 'string' ? [item.name] : []));
+  throw new KubeError(
+    'Credentials',
+    `Cannot use the kubeconfig: ${list} has no entry of that name (${config.path}: ${JSON.stringify(name)}, named by ${namedBy})`,
+    { hint: names.length === 0 ? `${list} is empty.` : `There are: ${names.join(', ')}.` },
+  );
+}
+
+/** One object of the file, which knows where it stands. */
+class Section {
+  readonly path: string;
+  readonly place: string;
+  readonly fields: Fields;
+
+  constructor(path: string, place: string, value: unknown) {
+    this.path = path;
+    this.place = place;
+    if (!isFields(value))
+      throw new KubeError(
+        'Credentials',
+        `Cannot use the kubeconfig: ${place || 'it'} is no object (${path})`,
+        {
+          hint: WANTED,
+        },
+      );
+    this.fields = value;
+  }
+
+  keyOf(key: string): string {
+    return `${this.path}: ${this.place === '' ? key : `${this.place}.${key}`}`;
+  }
+
+  has(key: string): boolean {
+    const value = this.fields[key];
+    return value !== undefined && value !== null && value !== '';
+  }
+
+  section(key: string): Section {
+    return new Section(this.path, `${this.place}.${key}`, this.fields[key] ?? {});
+  }
+
+  list(key: string): readonly unknown[] {
+    const value = this.fields[key] ?? [];
+    if (Array.isArray(value)) return value;
+    throw this.refuse(key, 'it is no list', WANTED);
+  }
+
+  text(key: string): string | undefined {
+    const value = this.fields[key];
+    if (value === undefined || value === null) return undefined;
+    if (typeof value === 'string') return value;
+    throw this.refuse(key, 'it is no string', 'Put it in quotes.');
+  }
+
+  need(key: string): string {
+    const value = this.text(key);
+    if (value) return value;
+    throw this.refuse(key, 'it is missing', WANTED);
+  }
+
+  flag(key: string): boolean {
+    const value = this.fields[key] ?? false;
+    if (typeof value === 'boolean') return value;
+    throw this.refuse(key, 'it is neither true nor false', 'Write true or false, without quotes.');
+  }
+
+  /** A file that the key names, relative to the kubeconfig. */
+  file(key: string, what: string): ChangingFile | undefined {
+    const named = this.text(key);
+    if (!named) return undefined;
+    return changingFile(resolve(dirname(this.path), named), what, this.keyOf(key));
+  }
+
+  refuse(key: string, reason: string, hint: string): KubeError {
+    return new KubeError('Credentials', `Cannot use the kubeconfig: ${reason} (${this.keyOf(key)})`, {
+      hint,
+    });
+  }
+}
+
+const WANTED = 'A kubeconfig is wanted: apiVersion v1, clusters, users, contexts and current-context.';
+
+function isFields(value: unknown): value is Fields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw unreadable(path, 'the kubeconfig', path, error);
+  }
+}
+
+/** JSON first: reading YAML takes ten times as long. Of an error only its place is told, for the text may hold secrets. */
+function parse(path: string, text: string): unknown {
+  if (/^\s*\{/.test(text)) {
+    try {
+      return JSON.parse(text);
+    } catch (error) {
+      // YAML's flow style begins with a brace, too.
+      if (!(error instanceof SyntaxError)) throw error;
+    }
+  }
+  const document = parseDocument(text, { prettyErrors: false, logLevel: 'silent', uniqueKeys: true });
+  const [error] = document.errors;
+  if (error === undefined) return document.toJS({ maxAliasCount: 100 });
+  const line = text.slice(0, error.pos[0]).split('\n').length;
+  throw new KubeError(
+    'Credentials',
+    `Cannot use the kubeconfig: it is no YAML (${path}, line ${line}: ${error.code})`,
+    {
+      hint: WANTED,
+    },
+  );
+}

@@ -1,0 +1,135 @@
+// An answer of the API server that is no success, as a KubeError: its Status (meta/v1), and what to do about it.
+import { KubeError, type KubeReason } from './kube-error.ts';
+
+/** What was asked, for messages. */
+export interface Asked {
+  /** "create", "list": also the verb that RBAC knows it by. */
+  readonly verb: string;
+  /** "ipleases.ipam.manifold.dev": as RBAC and kubectl name it. */
+  readonly resource: string;
+  /** "ipleases.ipam.manifold.dev 10.1.0.5". */
+  readonly object: string;
+  readonly server: string;
+}
+
+/** What a Status says, as far as callers and users need it. */
+interface Status {
+  readonly reason: string;
+  readonly message: string;
+  readonly retryAfterSeconds: number | undefined;
+}
+
+/** @param hintFor401 where the credentials come from and what renews them */
+export function statusError(
+  asked: Asked,
+  answer: { readonly status: number; readonly body: string },
+  hintFor401: string,
+): KubeError {
+  const { status } = answer;
+  const said = readStatus(answer.body);
+  const reason = reasonOf(status, said?.reason);
+  const text = said?.message ?? `HTTP status ${status}${excerpt(answer.body)}`;
+  const message = `Cannot ${asked.verb} ${asked.object}: the API server answers ${said?.reason || status} (${asked.server}: ${text})`;
+  const hint = hintOf(reason, asked, hintFor401);
+  return new KubeError(reason, message, { status, ...(hint !== undefined && { hint }) });
+}
+
+/** Seconds that a Status or the header asks to wait. */
+export function retryAfterMs(answer: {
+  readonly body: string;
+  readonly retryAfter: string | undefined;
+}): number | undefined {
+  const header = answer.retryAfter;
+  if (header !== undefined && /^\d+$/.test(header)) return Number(header) * 1000;
+  if (header !== undefined && !Number.isNaN(Date.parse(header)))
+    return Math.max(0, Date.parse(header) - Date.now());
+  const seconds = readStatus(answer.body)?.retryAfterSeconds;
+  return seconds === undefined ? undefined : seconds * 1000;
+}
+
+function readStatus(body: string): Status | undefined {
+  if (!body.startsWith('{')) return undefined;
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(body);
+  } catch (error) {
+    // What stands between us and the API server answers in words of its own.
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+  return statusOf(parsed);
+}
+
+/** @param value of an answer, or of an ERROR event of a watch */
+export function statusOf(value: unknown): (Status & { readonly code: number }) | undefined {
+  if (!isRecord(value) || value.kind !== 'Status') return undefined;
+  const { reason, message, details, code } = value;
+  const seconds = isRecord(details) ? details.retryAfterSeconds : undefined;
+  return {
+    reason: typeof reason === 'string' ? reason : '',
+    message: typeof message === 'string' && message !== '' ? message : 'it gives no reason',
+    code: typeof code === 'number' ? code : 0,
+    retryAfterSeconds: typeof seconds === 'number' && seconds > 0 ? seconds : undefined,
+  };
+}
+
+const BY_REASON: Readonly<Record<string, KubeReason>> = {
+  AlreadyExists: 'AlreadyExists',
+  Conflict: 'Conflict',
+  NotFound: 'NotFound',
+  Forbidden: 'Forbidden',
+  Unauthorized: 'Unauthorized',
+  Invalid: 'Invalid',
+  BadRequest: 'BadRequest',
+  TooManyRequests: 'TooManyRequests',
+  Expired: 'Expired',
+  Gone: 'Expired',
+  InternalError: 'ServerError',
+  ServerTimeout: 'ServerError',
+  Timeout: 'ServerError',
+  ServiceUnavailable: 'ServerError',
+};
+
+const BY_CODE: Readonly<Record<number, KubeReason>> = {
+  400: 'BadRequest',
+  401: 'Unauthorized',
+  403: 'Forbidden',
+  404: 'NotFound',
+  409: 'Conflict',
+  410: 'Expired',
+  422: 'Invalid',
+  429: 'TooManyRequests',
+};
+
+export function reasonOf(status: number, reason: string | undefined): KubeReason {
+  const known = reason === undefined ? undefined : BY_REASON[reason];
+  return known ?? BY_CODE[status] ?? (status >= 500 ? 'ServerError' : 'Other');
+}
+
+function hintOf(reason: KubeReason, asked: Asked, hintFor401: string): string | undefined {
+  switch (reason) {
+    case 'Unauthorized':
+      return hintFor401;
+    case 'Forbidden':
+      return `The user that the message names needs the verb "${asked.verb}" on ${asked.resource}: the ClusterRoles are in deploy/ (kubectl apply -f deploy/), or an admission policy says no.`;
+    case 'TooManyRequests':
+      return 'The API server is busy; the call may be repeated. If it stays so, look at its priority and fairness levels.';
+    case 'ServerError':
+      return `The API server or its etcd is in trouble; the call may be repeated. Look at: kubectl get --raw '/readyz?verbose'.`;
+    case 'NotFound':
+      return asked.verb === 'list' || asked.verb === 'watch' || asked.verb === 'create'
+        ? `If the resource itself is unknown, its definition is missing: kubectl get crd ${asked.resource}; it is in deploy/.`
+        : undefined;
+    default:
+      return undefined;
+  }
+}
+
+/** The first words of an answer that is no Status. */
+const excerpt = (body: string): string => {
+  const words = body.replaceAll(/\s+/g, ' ').trim().slice(0, 120);
+  return words === '' ? '' : `, ${words}`;
+};
+
+const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
