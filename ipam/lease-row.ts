@@ -1,0 +1,79 @@
+// The node's row of a lease and the lease's object, each made from the other. Pure.
+import type { ClusterLeaseRecord } from '../pkg/state/node-store.ts';
+import {
+  type IpLease,
+  type IpLeaseSpec,
+  isHeldBy,
+  isOfStatefulSet,
+  newIpLease,
+  timeText,
+} from './ip-lease.ts';
+
+/** Parts of metadata that a write names as its preconditions. */
+export type ObjectState = NonNullable<ClusterLeaseRecord['object']>;
+
+/** @param now milliseconds since the epoch, by the clock of the API server */
+export function heldSpec(row: ClusterLeaseRecord, nodeName: string, now: number): IpLeaseSpec {
+  const { pod, reuseDelaySeconds, stickySeconds } = row;
+  return {
+    address: row.address,
+    subnet: row.subnet,
+    domain: row.domain,
+    network: row.network,
+    node: nodeName,
+    phase: 'Held',
+    owner: {
+      ...(pod.namespace !== undefined && { podNamespace: pod.namespace }),
+      ...(pod.name !== undefined && { podName: pod.name }),
+      uid: row.owner,
+      interface: row.ifname,
+      containerID: row.containerId,
+    },
+    acquired: timeText(row.acquired),
+    renewed: timeText(now),
+    ...(reuseDelaySeconds !== undefined && { reuseDelaySeconds }),
+    ...(stickySeconds !== undefined && { stickySeconds }),
+  };
+}
+
+/** The whole object as it is to be. @param object what it must still be; absent for one to be created */
+export function leaseOfRow(
+  row: ClusterLeaseRecord,
+  nodeName: string,
+  now: number,
+  object: ObjectState | undefined,
+): IpLease {
+  const lease = newIpLease(row.name, heldSpec(row, nodeName, now));
+  return object === undefined ? lease : { ...lease, metadata: { ...lease.metadata, ...object } };
+}
+
+/** Undefined only for what no API server would answer. */
+export function objectState({ metadata: { uid, resourceVersion } }: IpLease): ObjectState | undefined {
+  return uid === undefined || resourceVersion === undefined ? undefined : { uid, resourceVersion };
+}
+
+export const isHeldByRow = (lease: IpLease, row: ClusterLeaseRecord): boolean => isHeldBy(lease, row);
+
+/** True when it was this owner's and is nobody's now. */
+export const wasOfRow = ({ spec }: IpLease, row: ClusterLeaseRecord): boolean =>
+  spec.phase !== 'Held' &&
+  spec.owner.uid === row.owner &&
+  spec.owner.interface === row.ifname &&
+  spec.network === row.network;
+
+export interface NamedPod {
+  readonly namespace?: string;
+  readonly name?: string;
+}
+
+/** True when it is kept for the next pod of this name, and this is it. */
+export const isKeptFor = (
+  { spec }: IpLease,
+  { pod, ifname, network }: { readonly pod: NamedPod; readonly ifname: string; readonly network: string },
+): boolean =>
+  spec.phase === 'Sticky' &&
+  isOfStatefulSet(pod.name) &&
+  spec.owner.podName === pod.name &&
+  spec.owner.podNamespace === pod.namespace &&
+  spec.owner.interface === ifname &&
+  spec.network === network;

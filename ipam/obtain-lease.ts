@@ -1,0 +1,164 @@
+// One address for one owner at the API server: the object is created, or taken over when it rests, or is ours already.
+import { isKubeError } from '../pkg/kube/kube-error.ts';
+import type { ClusterLeaseRecord } from '../pkg/state/node-store.ts';
+import type { ClusterDeps } from './cluster-deps.ts';
+import { readLease } from './end-lease.ts';
+import { IP_LEASES, type IpLease, isOver, restsByDefault, timeText } from './ip-lease.ts';
+import { isHeldByRow, isKeptFor, leaseOfRow, type ObjectState, objectState, wasOfRow } from './lease-row.ts';
+
+export type Obtained =
+  | { readonly got: IpLease }
+  /** Somebody else has it, or may not be asked to give it up; `by` where the object was read. */
+  | { readonly taken: true; readonly by?: IpLease };
+
+export interface ObtainOptions {
+  readonly signal: AbortSignal;
+  /** State of an object that is there and may be taken over as it stands. */
+  readonly over?: ObjectState | undefined;
+  /** Looks at what is there when there is something: else another address will do as well. */
+  readonly insist?: boolean;
+  /** Takes what rests by default and not by a definition's word too. */
+  readonly early?: boolean;
+}
+
+const ROUNDS = 6;
+/** A clock that was off by more than this is put right by a second write. */
+const CLOCK_TOLERANCE_MS = 5_000;
+
+/** @param row of this node's store, in state 'claiming' @throws KubeError */
+export async function obtainLease(
+  deps: ClusterDeps,
+  row: ClusterLeaseRecord,
+  options: ObtainOptions,
+): Promise<Obtained> {
+  const { reservations, client } = deps;
+  const { signal } = options;
+  if (reservations !== undefined && (await reservations.reserve(row, signal)) === 'taken')
+    return { taken: true };
+  let over = options.over;
+  for (let round = 0; round < ROUNDS; round++) {
+    deps.step?.('ask for lease');
+    const got = over === undefined ? await create(deps, row, signal) : await replace(deps, row, over, signal);
+    if (typeof got === 'object') return { got };
+    if (got === 'gone') {
+      over = undefined;
+      continue;
+    }
+    if (!options.insist && over === undefined) return givenUp(deps, row, undefined, signal);
+    const found = await readLease(client, row.name, signal);
+    over = undefined;
+    if (found === undefined) continue;
+    // A later call of the same owner has made it its own: it is right as it is.
+    if (isHeldByRow(found, row) && !isStillOurs(deps, row)) return { got: found };
+    if (!mayTake(found, row, client.now(), options)) return givenUp(deps, row, found, signal);
+    over = objectState(found);
+  }
+  return givenUp(deps, row, undefined, signal);
+}
+
+async function givenUp(
+  { reservations }: ClusterDeps,
+  row: ClusterLeaseRecord,
+  by: IpLease | undefined,
+  signal: AbortSignal,
+): Promise<Obtained> {
+  await reservations?.free(row, signal);
+  return { taken: true, ...(by !== undefined && { by }) };
+}
+
+export function mayTake(
+  lease: IpLease,
+  row: ClusterLeaseRecord,
+  now: number,
+  { early = false }: Pick<ObtainOptions, 'early'>,
+): boolean {
+  return (
+    isHeldByRow(lease, row) ||
+    wasOfRow(lease, row) ||
+    isKeptFor(lease, row) ||
+    isOver(lease.spec, now) ||
+    (early && restsByDefault(lease.spec))
+  );
+}
+
+/** @returns 'there' when an object of this name is there */
+async function create(
+  { client, nodeName }: ClusterDeps,
+  row: ClusterLeaseRecord,
+  signal: AbortSignal,
+): Promise<IpLease | 'there'> {
+  const isOurs = (found: IpLease) =>
+    isHeldByRow(found, row) && found.spec.owner.containerID === row.containerId;
+  try {
+    const before = client.now();
+    const lease = leaseOfRow({ ...row, acquired: before }, nodeName, before, undefined);
+    const made = await client.create<IpLease>(IP_LEASES, lease, { isOurs, signal });
+    const right = client.now();
+    const object = objectState(made);
+    if (Math.abs(right - before) <= CLOCK_TOLERANCE_MS || object === undefined) return made;
+    // The first call of a process has only this machine's clock to go by.
+    const acquired = { ...made.spec, acquired: timeText(right), renewed: timeText(right) };
+    return await corrected(client, { ...made, spec: acquired }, made, signal);
+  } catch (error) {
+    if (isKubeError(error, 'AlreadyExists')) return 'there';
+    throw error;
+  }
+}
+
+async function corrected(
+  client: ClusterDeps['client'],
+  wanted: IpLease,
+  made: IpLease,
+  signal: AbortSignal,
+): Promise<IpLease> {
+  try {
+    return await client.replace<IpLease>(IP_LEASES, wanted, { signal });
+  } catch (error) {
+    // It is ours all the same: a failure only leaves the wrong times.
+    if (!isKubeError(error)) throw error;
+    return made;
+  }
+}
+
+async function replace(
+  { client, nodeName }: ClusterDeps,
+  row: ClusterLeaseRecord,
+  over: ObjectState,
+  signal: AbortSignal,
+): Promise<IpLease | 'gone' | 'changed'> {
+  try {
+    return await client.replace<IpLease>(IP_LEASES, leaseOfRow(row, nodeName, client.now(), over), {
+      signal,
+    });
+  } catch (error) {
+    if (isKubeError(error, 'NotFound')) return 'gone';
+    if (isKubeError(error, 'Conflict')) return 'changed';
+    throw error;
+  }
+}
+
+function isStillOurs({ store }: ClusterDeps, row: ClusterLeaseRecord): boolean {
+  const now = store.clusterLeases.get(row.name);
+  return now?.containerId === row.containerId && now.writer.pid === row.writer.pid;
+}
+
+/**
+ * Brings the object of a held row up to date, and makes it again when it is gone.
+ * @returns 'lost' when somebody else holds the address: two interfaces may have it
+ * @throws KubeError
+ */
+export async function reaffirm(
+  deps: ClusterDeps,
+  row: ClusterLeaseRecord,
+  signal: AbortSignal,
+): Promise<'renewed' | 'lost'> {
+  const obtained = await obtainLease(deps, row, { signal, over: row.object, insist: true });
+  if (!('got' in obtained)) return 'lost';
+  const object = objectState(obtained.got);
+  deps.store.transaction(() => {
+    const now = deps.store.clusterLeases.get(row.name);
+    if (now?.state !== row.state || now.containerId !== row.containerId) return;
+    if (object !== undefined) deps.store.clusterLeases.update({ ...now, object });
+  });
+  return 'renewed';
+}
