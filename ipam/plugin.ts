@@ -67,7 +67,8 @@ async function del(call: DelCall<IpamConfig>, open: () => LeaseStore): Promise<v
   } catch (error) {
     if (!isManifoldError(error, 'state', 'try-later')) throw error;
     // DEL must not fail for it: the lease is released by the next process that can write the store.
-    deferRelease(call.config.runDir, { containerId, ifname, network, only: 'leases' }, error.message);
+    const { runDir, stateDir } = call.config;
+    deferRelease(runDir, { stateDir, containerId, ifname, network, only: 'leases' }, error.message);
     call.log.warn('release deferred', { reason: error.message });
   }
 }

@@ -128,7 +128,8 @@ export async function forget(
     if (!isManifoldError(error, 'state', 'try-later')) throw error;
     call.log.warn('store cannot be written: release is carried out later', { reason: error.message });
     const only = record.state === 'planned' ? {} : ({ only: 'attachments' } as const);
-    deferRelease(call.config.manifold.runDir, { containerId, ifname, network, ...only }, error.message);
+    const { runDir, stateDir } = call.config.manifold;
+    deferRelease(runDir, { stateDir, containerId, ifname, network, ...only }, error.message);
   }
 }
 

@@ -1,8 +1,9 @@
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { NodeStore } from '../../pkg/state/node-store.ts';
+import type { InterfaceRecord, NodeStore } from '../../pkg/state/node-store.ts';
 import { openNodeStore, storeIsThere } from '../../pkg/state/open-node-store.ts';
 import { deferRelease } from '../../pkg/state/spool.ts';
 import { runCli } from './main.ts';
@@ -58,6 +59,19 @@ function fill(store: NodeStore): void {
     state: 'held',
     acquired: 1,
   });
+  store.clusterLeases.claim({
+    ...common,
+    ifname: 'net2',
+    name: 'blue.10.9.0.1',
+    domain: 'blue',
+    address: '10.9.0.1',
+    subnet: '10.9.0.0/24',
+    network: 'rail9',
+    owner: 'u',
+    state: 'releasing',
+    acquired: 1,
+    released: 2,
+  });
 }
 
 test('version says the version', async () => {
@@ -77,10 +91,97 @@ test('status shows attachments, interfaces and addresses with their pod', async 
     'POD | INTERFACE | NETWORK | PLUGIN | STATE | DEVICE',
     'pod default/web | net1 | rail0 | macvlan | added | -',
     '',
-    'ADDRESS | NETWORK | DOMAIN | STATE | POD | INTERFACE',
-    '10.2.0.1 | rail0 | - | held | pod default/web | net1',
+    'ADDRESS | NETWORK | DOMAIN | STORE | STATE | POD | INTERFACE',
+    '10.2.0.1 | rail0 | - | node | held | pod default/web | net1',
+    '10.9.0.1 | rail9 | blue | cluster | releasing | pod default/web | net2',
     '',
   ]);
+});
+
+describe('a record that cannot be read', () => {
+  const broken =
+    'broken: The record of interfaces {"container_id":"c0ffee0123456789","ifname":"net1","network":"rail0","pod_uid":"u","device":null} has a wrong shape: netnsId is no string.';
+  const record = () =>
+    openNodeStore(stateDir)
+      .raw()
+      .rows.find(({ table }) => table === 'interfaces')?.record;
+  beforeEach(() => {
+    const store = openNodeStore(stateDir);
+    fill(store);
+    for (const one of store.interfaces.all())
+      store.interfaces.put({ ...one, netnsId: 7 } as unknown as InterfaceRecord);
+    store.close();
+  });
+
+  test('is named by status, which shows all others', async () => {
+    const { exitCode, stdout } = await run('status', '--state-dir', stateDir);
+    expect(exitCode).toBe(1);
+    expect(stdout).toContain('10.2.0.1/24,fd00::1/64');
+    expect(stdout).toContain('No interfaces.');
+    expect(stdout).toContain('cluster  releasing');
+    expect(stdout).toContain(`${broken}\n`);
+    expect(stdout).toContain('"manifold check-state --help"');
+  });
+
+  test('is removed by check-state only when told twice, and what it was is printed', async () => {
+    const text = record();
+    const first = await run('check-state', '--remove-broken', '--state-dir', stateDir);
+    expect(first.exitCode).toBe(1);
+    expect(record()).toBe(text);
+    const second = await run('check-state', '--remove-broken', '--yes', '--state-dir', stateDir);
+    expect(second.exitCode).toBe(0);
+    expect(record()).toBeUndefined();
+    for (const [{ stdout }, end] of [
+      [first, 'Nothing is removed yet: say --yes to remove 1 record.'],
+      [second, 'Removed 1 record.'],
+    ] as const)
+      expect(stdout.trimEnd().split('\n')).toEqual([
+        broken,
+        `  record: ${text}`,
+        '  without it: a device that was moved is not put back to what it was.',
+        end,
+      ]);
+    expect(await run('status', '--state-dir', stateDir)).toMatchObject({ exitCode: 0 });
+  });
+
+  test('is the only thing that is removed', async () => {
+    await run('check-state', '--remove-broken', '--yes', '--state-dir', stateDir);
+    const again = await run('check-state', '--remove-broken', '--yes', '--state-dir', stateDir);
+    expect(again).toMatchObject({
+      exitCode: 0,
+      stdout: 'No record is broken: there is nothing to remove.\n',
+    });
+    const store = openNodeStore(stateDir);
+    expect(store.raw().rows.map(({ table }) => table)).toEqual(['attachments', 'leases', 'cluster_leases']);
+    store.close();
+  });
+
+  test('stays when the file itself is damaged', async () => {
+    const db = new DatabaseSync(join(stateDir, 'state.db'), { defensive: false });
+    // An index that does not hold what its definition says.
+    db.exec(
+      "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = replace(sql, 'owner, ifname', 'ifname') WHERE name = 'leases_owner'",
+    );
+    db.close();
+    const { exitCode, stdout } = await run(
+      'check-state',
+      '--remove-broken',
+      '--yes',
+      '--state-dir',
+      stateDir,
+    );
+    expect(exitCode).toBe(1);
+    expect(stdout).toContain('Nothing is removed: the file itself is damaged.');
+    expect(record()).toBeDefined();
+  });
+
+  test('--yes alone is not understood', async () => {
+    const { exitCode, stderr } = await run('check-state', '--yes', '--state-dir', stateDir);
+    expect({ exitCode, stderr }).toMatchObject({
+      exitCode: 2,
+      stderr: expect.stringContaining('manifold --help'),
+    });
+  });
 });
 
 test('status of an empty node says that there is nothing', async () => {
@@ -112,7 +213,7 @@ test.each(['status', 'check-state'])('%s leaves deferred releases to others', as
   const store = openNodeStore(stateDir);
   fill(store);
   store.close();
-  deferRelease(stateDir, { containerId: 'c0ffee0123456789', ifname: 'net1' }, 'disk full');
+  deferRelease(stateDir, { stateDir, containerId: 'c0ffee0123456789', ifname: 'net1' }, 'disk full');
   const { stdout } = await run(command, '--state-dir', stateDir, '--run-dir', stateDir);
   expect(stdout).toContain(command === 'status' ? 'held' : 'was deferred and waits');
   expect(readdirSync(join(stateDir, 'released'))).toHaveLength(1);

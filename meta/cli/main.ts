@@ -1,10 +1,11 @@
 // The command line for people. It is bundled apart and loaded only when somebody types a command: yargs is here.
-import yargs from 'yargs';
+import yargs, { type Argv } from 'yargs';
 import { DEFAULT_RUN_DIR, DEFAULT_STATE_DIR } from '../../pkg/cni/manifold-options.ts';
 import { ManifoldError } from '../../pkg/errors/manifold-error.ts';
 import type { NodeStore } from '../../pkg/state/node-store.ts';
 import type { Namespaces } from './check-kernel.ts';
 import { checkStateReport } from './check-state.ts';
+import { removeBroken } from './remove-broken.ts';
 import { statusReport } from './status.ts';
 import { visible } from './visible.ts';
 
@@ -67,9 +68,13 @@ export async function runCli(argv: readonly string[], deps: CliDeps): Promise<nu
     .command('status', 'show attachments, interfaces and addresses of this node', {}, (args) =>
       withStore(places(args).stateDir, statusReport),
     )
-    .command('check-state', 'check every invariant of the state of this node', {}, (args) => {
+    .command('check-state', 'check every invariant of the state of this node', checkStateOptions, (args) => {
       const { stateDir, runDir } = places(args);
-      withStore(stateDir, (store) => checkStateReport(store, runDir, deps.kernel));
+      withStore(stateDir, (store) =>
+        args.removeBroken
+          ? removeBroken(store, args.yes === true)
+          : checkStateReport(store, runDir, deps.kernel),
+      );
     })
     .demandCommand(1, 1, 'Say what to do: see the commands above.', 'One command at a time.')
     .strict()
@@ -91,6 +96,17 @@ export async function runCli(argv: readonly string[], deps: CliDeps): Promise<nu
 }
 
 class UsageError extends Error {}
+
+const checkStateOptions = (command: Argv) =>
+  command
+    .option('remove-broken', {
+      type: 'boolean',
+      describe: 'say which records are broken and what removing them would mean; with --yes, remove them',
+    })
+    .option('yes', { type: 'boolean', implies: 'remove-broken', describe: 'do it' })
+    .example('$0 check-state', 'what is wrong, what is left over')
+    .example('$0 check-state --remove-broken', 'what would be removed')
+    .example('$0 check-state --remove-broken --yes', 'remove it');
 
 const places = (args: Readonly<Record<string, unknown>>) => ({
   stateDir: oneDirectory('--state-dir', args.stateDir),

@@ -1,7 +1,7 @@
 // The life of an interface's record in the node's store: finished with its leases, or forgotten.
 import { isManifoldError } from '../errors/manifold-error.ts';
 import type { Logger } from '../log/logger.ts';
-import type { InterfaceRecord, NodeStore } from '../state/node-store.ts';
+import type { ClusterLeaseRecord, InterfaceRecord, LeaseRecord, NodeStore } from '../state/node-store.ts';
 import { deferRelease } from '../state/spool.ts';
 
 /**
@@ -11,10 +11,12 @@ import { deferRelease } from '../state/spool.ts';
 export function finishRecord(store: NodeStore, record: InterfaceRecord): void {
   store.transaction(() => {
     store.interfaces.finish({ ...record, state: 'added' });
-    for (const lease of store.leases.ofContainer(record.containerId)) {
-      if (lease.ifname === record.ifname && lease.network === record.network && lease.state === 'claimed')
-        store.leases.put({ ...lease, state: 'held' });
-    }
+    const isClaimed = ({ ifname, network, state }: LeaseRecord | ClusterLeaseRecord) =>
+      ifname === record.ifname && network === record.network && state === 'claimed';
+    for (const lease of store.leases.ofContainer(record.containerId).filter(isClaimed))
+      store.leases.put({ ...lease, state: 'held' });
+    for (const lease of store.clusterLeases.ofContainer(record.containerId).filter(isClaimed))
+      store.clusterLeases.update({ ...lease, state: 'held' });
   });
 }
 
@@ -30,6 +32,7 @@ export function forgetRecord(store: NodeStore, record: InterfaceRecord, runDir: 
     if (!isManifoldError(error, 'state', 'try-later')) throw error;
     log.warn('store cannot be written: release is carried out later', { reason: error.message });
     const { containerId, ifname, network } = record;
-    deferRelease(runDir, { containerId, ifname, network, only: 'interfaces' }, error.message);
+    const intent = { stateDir: store.directory, containerId, ifname, network, only: 'interfaces' } as const;
+    deferRelease(runDir, intent, error.message);
   }
 }

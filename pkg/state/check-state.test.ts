@@ -159,7 +159,7 @@ test('a held lease without its interface is left over where the interfaces of it
 
 test('drafts of the file and deferred releases are left over', () => {
   writeFileSync(join(directory, 'state.db.new-7-123'), '');
-  deferRelease(directory, { containerId: 'c9', ifname: 'net1' }, 'disk full');
+  deferRelease(directory, { stateDir: directory, containerId: 'c9', ifname: 'net1' }, 'disk full');
   expect(checkState(store, directory).leftovers).toEqual([
     expect.stringContaining('state.db.new-7-123 was left by a process that died'),
     'The release of container c9, net1 was deferred and waits.',

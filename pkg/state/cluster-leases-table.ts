@@ -11,13 +11,14 @@ export function clusterLeasesTable(file: StateFile): NodeStore['clusterLeases'] 
   };
   const put = (record: ClusterLeaseRecord) =>
     file.run(
-      `INSERT INTO cluster_leases (name, owner, ifname, container_id, record) VALUES (?, ?, ?, ?, ?)
+      `INSERT INTO cluster_leases (name, owner, ifname, container_id, state, record) VALUES (?, ?, ?, ?, ?, ?)
        ON CONFLICT DO UPDATE SET owner = excluded.owner, ifname = excluded.ifname,
-         container_id = excluded.container_id, record = excluded.record`,
+         container_id = excluded.container_id, state = excluded.state, record = excluded.record`,
       record.name,
       record.owner,
       record.ifname,
       record.containerId,
+      record.state,
       JSON.stringify(record),
     );
   return {
@@ -45,8 +46,7 @@ export function clusterLeasesTable(file: StateFile): NodeStore['clusterLeases'] 
     inState: (...states) =>
       records(
         file.all(
-          `SELECT * FROM cluster_leases WHERE CASE WHEN json_valid(record) THEN record ->> '$.state' END
-             IN (${states.map(() => '?').join()}) ORDER BY name`,
+          `SELECT * FROM cluster_leases WHERE state IN (${states.map(() => '?').join()}) ORDER BY name`,
           ...states,
         ),
       ),

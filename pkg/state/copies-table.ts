@@ -1,6 +1,7 @@
 // What was last read of the cluster's objects.
 import type { JsonObject } from '../cni/plugin.ts';
 import type { NodeStore } from './node-store.ts';
+import { readRecord } from './record.ts';
 import type { StateFile } from './state-file.ts';
 
 export function copiesTable(file: StateFile): NodeStore['copies'] {
@@ -14,7 +15,7 @@ export function copiesTable(file: StateFile): NodeStore['copies'] {
     },
     get(name) {
       const row = file.get('SELECT record FROM copies WHERE name = ?', name);
-      return row === undefined ? undefined : (JSON.parse(String(row.record)) as JsonObject);
+      return row === undefined ? undefined : (readRecord('copies', String(row.record)).record as JsonObject);
     },
   };
 }

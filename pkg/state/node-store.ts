@@ -128,8 +128,9 @@ export interface ClusterLeaseRecord {
 
 /** A row of the store, its record not parsed. */
 export interface RawRow {
-  readonly table: 'attachments' | 'interfaces' | 'leases' | 'cluster_leases';
-  readonly columns: Readonly<Record<string, unknown>>;
+  readonly table: 'attachments' | 'interfaces' | 'leases' | 'cluster_leases' | 'copies';
+  /** All but the record. */
+  readonly columns: Readonly<Record<string, string | number | null>>;
   readonly record: string;
 }
 
@@ -221,6 +222,7 @@ export interface NodeStore {
   /** What was last read of objects of the cluster that an ADD needs, by a name of the caller's: for when the API server is away. */
   readonly copies: {
     put(name: string, value: JsonObject): void;
+    /** Undefined for a damaged one too: the cluster has what it is a copy of. */
     get(name: string): JsonObject | undefined;
   };
 
@@ -228,6 +230,8 @@ export interface NodeStore {
   ensureWritable(): void;
   /** The rows as they are and what SQLite says of the file (nothing when it is sound): for checkState. */
   raw(): { readonly integrity: readonly string[]; readonly rows: readonly RawRow[] };
+  /** Removes a row whatever its record is, unless it has changed since raw() showed it. @returns whether it did */
+  removeRaw(row: RawRow): boolean;
   /** True when the process that wrote a record still runs, in this boot. */
   isAlive(writer: Writer): boolean;
   /** Needless before the end of a process, where it costs a flush to the disk. */

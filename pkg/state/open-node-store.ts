@@ -8,7 +8,7 @@ import { copiesTable } from './copies-table.ts';
 import { isThere } from './file-kind.ts';
 import { interfacesTable } from './interfaces-table.ts';
 import { leasesTable } from './leases-table.ts';
-import type { NodeStore, Writer } from './node-store.ts';
+import type { NodeStore, RawRow, Writer } from './node-store.ts';
 import { applyDeferred, deferredReleases } from './spool.ts';
 import { stateError } from './state-error.ts';
 import { openStateFile, type StateFile } from './state-file.ts';
@@ -49,7 +49,7 @@ export function storeIsThere(directory: string): boolean {
   }
 }
 
-const TABLES = ['attachments', 'interfaces', 'leases', 'cluster_leases'] as const;
+const TABLES = ['attachments', 'interfaces', 'leases', 'cluster_leases', 'copies'] as const;
 
 function carryOutDeferred(store: NodeStore, runDirectory: string, log: Logger): void {
   try {
@@ -93,11 +93,22 @@ function nodeStore(directory: string, file: StateFile, options: NodeStoreOptions
         .map((row) => String(row.integrity_check))
         .filter((line) => line !== 'ok'),
       rows: TABLES.flatMap((table) =>
-        file
-          .all(`SELECT * FROM ${table}`)
-          .map(({ record, ...columns }) => ({ table, columns, record: String(record) })),
+        file.all(`SELECT * FROM ${table}`).map(({ record, ...columns }) => ({
+          table,
+          columns: columns as RawRow['columns'],
+          record: String(record),
+        })),
       ),
     }),
+    removeRaw: ({ table, columns, record }) =>
+      file.transaction(() => {
+        const names = [...Object.keys(columns), 'record'];
+        const values = [...Object.values(columns), record];
+        const where = names.map((name) => `${name} IS ?`).join(' AND ');
+        const found = file.all(`SELECT 1 FROM ${table} WHERE ${where}`, ...values).length > 0;
+        if (found) file.run(`DELETE FROM ${table} WHERE ${where}`, ...values);
+        return found;
+      }),
     isAlive: isRunning,
     close: () => file.close(),
   };

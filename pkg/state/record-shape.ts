@@ -1,7 +1,8 @@
 // What a record must look like: asked by whoever reads one, since a screwdriver or a defect may have been at the file.
 import type { RawRow } from './node-store.ts';
 
-type Field = 'string' | 'number' | 'object' | 'writer' | readonly string[];
+/** One that ends in "?" may be absent. */
+type Field = 'string' | 'number' | 'number?' | 'object' | 'version?' | 'writer' | readonly string[];
 
 const SHAPES: Readonly<Record<RawRow['table'], Readonly<Record<string, Field>>>> = {
   attachments: {
@@ -39,6 +40,9 @@ const SHAPES: Readonly<Record<RawRow['table'], Readonly<Record<string, Field>>>>
     netns: 'string',
     state: ['claimed', 'held', 'resting'],
     acquired: 'number',
+    released: 'number?',
+    reuseDelaySeconds: 'number?',
+    stickySeconds: 'number?',
     writer: 'writer',
   },
   cluster_leases: {
@@ -53,9 +57,16 @@ const SHAPES: Readonly<Record<RawRow['table'], Readonly<Record<string, Field>>>>
     pod: 'object',
     netns: 'string',
     state: ['claiming', 'claimed', 'held', 'releasing', 'resting'],
+    object: 'version?',
     acquired: 'number',
+    released: 'number?',
+    until: 'number?',
+    reuseDelaySeconds: 'number?',
+    stickySeconds: 'number?',
     writer: 'writer',
   },
+  /** Any JSON object. */
+  copies: {},
 };
 
 /** What is wrong with the shape of a parsed record, e.g. "position is no number"; undefined when nothing is. */
@@ -69,6 +80,12 @@ export function misshapen(table: RawRow['table'], record: unknown): string | und
 }
 
 function wrongField(field: Field, value: unknown): string | undefined {
+  if (field === 'number?') return value === undefined ? undefined : wrongField('number', value);
+  if (field === 'version?')
+    return value === undefined ||
+      (isObject(value) && typeof value.uid === 'string' && typeof value.resourceVersion === 'string')
+      ? undefined
+      : 'has no uid and resourceVersion';
   if (field === 'object') return isObject(value) ? undefined : 'is no object';
   if (field === 'writer')
     return isObject(value) &&

@@ -27,9 +27,10 @@ const MIGRATIONS: readonly string[] = [
    INSERT INTO probe VALUES (0, 0);`,
   `CREATE TABLE cluster_leases (
      name TEXT PRIMARY KEY, owner TEXT NOT NULL, ifname TEXT NOT NULL, container_id TEXT NOT NULL,
-     record TEXT NOT NULL) STRICT, WITHOUT ROWID;
+     state TEXT NOT NULL, record TEXT NOT NULL) STRICT, WITHOUT ROWID;
    CREATE INDEX cluster_leases_owner ON cluster_leases (owner, ifname);
    CREATE INDEX cluster_leases_container ON cluster_leases (container_id);
+   CREATE INDEX cluster_leases_state ON cluster_leases (state);
    CREATE TABLE copies (name TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT, WITHOUT ROWID;`,
 ];
 

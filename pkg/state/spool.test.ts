@@ -58,7 +58,8 @@ const all = ['held', 'interface', 'attachment'];
 
 test('the draft of a release whose process died goes when the next is deferred, and when they are carried out', () => {
   const directory = join(runDirectory, 'released');
-  const defer = () => deferRelease(runDirectory, { containerId: 'c1', ifname: 'net1' }, 'disk full');
+  const defer = () =>
+    deferRelease(runDirectory, { stateDir: stateDirectory, containerId: 'c1', ifname: 'net1' }, 'disk full');
   const drafts = () => readdirSync(directory).filter((name) => name.startsWith('.'));
   const write = (pid: number) => {
     const name = `.0000000000001000-${pid}-1`;
@@ -77,7 +78,7 @@ test('the draft of a release whose process died goes when the next is deferred, 
 });
 
 test('a deferred release is carried out by the next store that is opened, once, and for its container alone', () => {
-  deferRelease(runDirectory, { containerId: 'c1', ifname: 'net1' }, 'disk full');
+  deferRelease(runDirectory, { stateDir: stateDirectory, containerId: 'c1', ifname: 'net1' }, 'disk full');
   expect(deferredReleases(runDirectory)).toMatchObject([{ containerId: 'c1', ifname: 'net1' }]);
   expect(left()).toEqual({ c1: ['resting'], c2: all });
   expect(readdirSync(join(runDirectory, 'released'))).toEqual([]);
@@ -88,33 +89,42 @@ test.each([
   ['interfaces', { c1: ['held', 'attachment'], c2: all }],
   ['attachments', { c1: ['held', 'interface'], c2: all }],
 ] as const)('only %s are released when only they are named', (only, expected) => {
-  deferRelease(runDirectory, { containerId: 'c1', ifname: 'net1', only }, 'disk full');
+  deferRelease(
+    runDirectory,
+    { stateDir: stateDirectory, containerId: 'c1', ifname: 'net1', only },
+    'disk full',
+  );
   expect(left()).toEqual(expected);
 });
 
 test('another interface or another network of the container is left alone', () => {
-  deferRelease(runDirectory, { containerId: 'c1', ifname: 'net2' }, 'disk full');
+  deferRelease(runDirectory, { stateDir: stateDirectory, containerId: 'c1', ifname: 'net2' }, 'disk full');
   deferRelease(
     runDirectory,
-    { containerId: 'c1', ifname: 'net1', network: 'rail9', only: 'leases' },
+    { stateDir: stateDirectory, containerId: 'c1', ifname: 'net1', network: 'rail9', only: 'leases' },
     'disk full',
   );
   expect(left()).toEqual({ c1: all, c2: all });
 });
 
 test('the release of an unknown container is done with', () => {
-  deferRelease(runDirectory, { containerId: 'gone', ifname: 'net1' }, 'disk full');
+  deferRelease(runDirectory, { stateDir: stateDirectory, containerId: 'gone', ifname: 'net1' }, 'disk full');
   expect(left()).toEqual({ c1: all, c2: all });
   expect(deferredReleases(runDirectory)).toEqual([]);
 });
 
 test('a lease acquired after the DEL that could not be written stays', () => {
-  deferRelease(runDirectory, { containerId: 'c1', ifname: 'net1', only: 'leases' }, 'disk full', 999);
+  deferRelease(
+    runDirectory,
+    { stateDir: stateDirectory, containerId: 'c1', ifname: 'net1', only: 'leases' },
+    'disk full',
+    999,
+  );
   expect(left()).toEqual({ c1: all, c2: all });
 });
 
 test('applied a second time, as after a crash between commit and removal, it changes nothing', () => {
-  const intent = { containerId: 'c1', ifname: 'net1' };
+  const intent = { stateDir: stateDirectory, containerId: 'c1', ifname: 'net1' };
   deferRelease(runDirectory, intent, 'disk full', 5000);
   const once = left();
   deferRelease(runDirectory, intent, 'disk full', 5000);
@@ -123,7 +133,7 @@ test('applied a second time, as after a crash between commit and removal, it cha
 
 test('many of one moment are kept apart', () => {
   for (let i = 0; i < 50; i++)
-    deferRelease(runDirectory, { containerId: `x${i}`, ifname: 'net1' }, 'full', 1);
+    deferRelease(runDirectory, { stateDir: stateDirectory, containerId: `x${i}`, ifname: 'net1' }, 'full', 1);
   const store = openNodeStore(stateDirectory);
   expect(applyDeferred(store, runDirectory)).toBe(50);
   store.close();
@@ -140,7 +150,11 @@ test('when it cannot be written down either, the caller is told to repeat', () =
   writeFileSync(runDirectory, 'a file');
   let error: unknown;
   try {
-    deferRelease(runDirectory, { containerId: 'c1', ifname: 'net1' }, 'the disk is full');
+    deferRelease(
+      runDirectory,
+      { stateDir: stateDirectory, containerId: 'c1', ifname: 'net1' },
+      'the disk is full',
+    );
   } catch (thrown) {
     error = thrown;
   }
@@ -184,7 +198,7 @@ describe('a run directory that cannot be used', () => {
 });
 
 test('what is no release is left where it is, and the others are carried out', () => {
-  deferRelease(runDirectory, { containerId: 'c1', ifname: 'net1' }, 'disk full');
+  deferRelease(runDirectory, { stateDir: stateDirectory, containerId: 'c1', ifname: 'net1' }, 'disk full');
   const spool = join(runDirectory, 'released');
   mkdirSync(join(spool, 'd.json'));
   execFileSync('mkfifo', [join(spool, 'f.json')]);

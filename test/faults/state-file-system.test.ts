@@ -150,7 +150,7 @@ describe('a full file system', () => {
     plug(before, 'w1', 0);
     before.close();
     const filler = fill(small);
-    deferRelease(runDirectory, { containerId: 'w1-0', ifname: 'net1' }, 'full');
+    deferRelease(runDirectory, { stateDir: directory, containerId: 'w1-0', ifname: 'net1' }, 'full');
     const full = openNodeStore(directory, { runDirectory });
     expect(addresses(full)).toEqual(first);
     full.close();
