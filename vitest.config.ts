@@ -1,4 +1,5 @@
-// Two kinds of tests: unit (no root, no built files, in parallel) and root (the real kernel, one file after the other).
+// Three kinds of tests: unit (no root, no built files, in parallel), root (the real kernel, one file after the other) and
+// kube (a real API server that the files share, one after the other).
 import { defineConfig } from 'vitest/config';
 
 const execArgv = ['--disable-warning=ExperimentalWarning'];
@@ -19,11 +20,24 @@ export default defineConfig({
         test: {
           name: 'root',
           include: ['test/**/*.test.ts'],
+          exclude: ['test/kube/**'],
           pool: 'forks',
           execArgv,
           // Links, namespaces and the machine's two cores are shared by all of them.
           fileParallelism: false,
           globalSetup: ['test/kit/require-root.ts'],
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+        },
+      },
+      {
+        test: {
+          name: 'kube',
+          include: ['test/kube/**/*.test.ts'],
+          pool: 'forks',
+          execArgv,
+          fileParallelism: false,
+          globalSetup: ['test/kit/require-root.ts', 'test/kit/control-plane/global-setup.ts'],
           testTimeout: 120_000,
           hookTimeout: 120_000,
         },

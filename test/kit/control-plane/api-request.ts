@@ -33,6 +33,7 @@ export interface ApiAnswer {
 export function apiRequest(url: string, ca: string, asked: ApiRequest): Promise<ApiAnswer> {
   const { method, path, body, contentType = 'application/json', accept = 'application/json' } = asked;
   const { credential } = asked;
+  const text = body === undefined ? '' : JSON.stringify(body);
   const { promise, resolve, reject } = Promise.withResolvers<ApiAnswer>();
   const sent = request(new URL(path, url), {
     method,
@@ -41,22 +42,24 @@ export function apiRequest(url: string, ca: string, asked: ApiRequest): Promise<
     headers: {
       accept,
       ...(credential && 'token' in credential && { authorization: `Bearer ${credential.token}` }),
-      ...(body !== undefined && { 'content-type': contentType }),
+      // Without a length Node sends the body of a DELETE unframed: the server takes it for the next request.
+      ...(text !== '' && { 'content-type': contentType, 'content-length': Buffer.byteLength(text) }),
     },
   });
   sent.once('error', reject);
   sent.once('response', (answer) => {
     answer.setEncoding('utf8');
-    let text = '';
+    let received = '';
     answer.on('data', (chunk) => {
-      text += chunk;
+      received += chunk;
     });
     answer.once('error', reject);
     answer.once('end', () => {
       const isJson = answer.headers['content-type']?.includes('json') ?? false;
-      resolve({ status: answer.statusCode ?? 0, text, body: isJson ? JSON.parse(text) : undefined });
+      const status = answer.statusCode ?? 0;
+      resolve({ status, text: received, body: isJson ? JSON.parse(received) : undefined });
     });
   });
-  sent.end(body === undefined ? undefined : JSON.stringify(body));
+  sent.end(text);
   return promise;
 }

@@ -1,5 +1,6 @@
 // Objects that tests of any subject need, and what controllers would do about them in a whole cluster.
 import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Cluster } from './cluster.ts';
 
 export interface PodSketch {
@@ -65,4 +66,26 @@ export async function serviceAccountToken(cluster: Cluster, wanted: TokenSketch)
     spec: { audiences: [], expirationSeconds: 3600, ...(bound && { boundObjectRef: bound }) },
   });
   return answer.status.token;
+}
+
+/** A CustomResourceDefinition, usable when this returns. */
+export async function createDefinition(
+  cluster: Cluster,
+  definition: CustomResourceDefinition,
+): Promise<void> {
+  await cluster.api('POST', '/apis/apiextensions.k8s.io/v1/customresourcedefinitions', definition);
+  const { group, names, versions } = definition.spec;
+  const served = versions.map(({ name }) => `/apis/${group}/${name}/${names.plural}`);
+  for (const path of served)
+    while ((await cluster.request({ method: 'GET', path })).status === 404) await sleep(20);
+}
+
+/** The parts that are read here. */
+export interface CustomResourceDefinition {
+  readonly metadata: { readonly name: string };
+  readonly spec: {
+    readonly group: string;
+    readonly names: { readonly plural: string };
+    readonly versions: readonly { readonly name: string }[];
+  };
 }
