@@ -126,19 +126,12 @@ test('keys of Whereabouts without a meaning here are accepted, and named', () =>
     network({
       range: '10.0.0.0/24',
       datastore: 'kubernetes',
-      kubernetes: { kubeconfig: '/etc/x' },
       log_level: 'debug',
       etcd_host: 7,
       node_slice_size: '/26',
     }),
   );
-  expect(withoutMeaning.toSorted()).toEqual([
-    'datastore',
-    'etcd_host',
-    'kubernetes',
-    'log_level',
-    'node_slice_size',
-  ]);
+  expect(withoutMeaning.toSorted()).toEqual(['datastore', 'etcd_host', 'log_level', 'node_slice_size']);
 });
 
 test('keys that narrow a range which is not there are named too', () => {
@@ -161,7 +154,10 @@ test('a misspelt key can be found through the schema', () => {
 });
 
 test.each([
-  [{}, `Cannot use 'ipam' as it must have a "range", "ipRanges", "ranges" or "addresses": it is missing`],
+  [
+    {},
+    `Cannot use 'ipam' as it must have a "range", "ipRanges", "ranges", "pool" or "addresses": it is missing`,
+  ],
   [{ range: '10.0.0.0/33' }, `Cannot use 'ipam.range' as it must be a CIDR`],
   [{ range: 7 }, `Cannot use 'ipam.range' as it must be a string: current value is 7`],
   [

@@ -6,7 +6,9 @@ import type { JsonObject } from '../pkg/cni/plugin.ts';
 import type { CniDns, CniRoute } from '../pkg/cni/result.ts';
 import { type Address, canonicalAddress, parseAddress, readAddress } from '../pkg/ip/address.ts';
 import { type Cidr, formatCidr, parseCidr, readCidr, subnetOf } from '../pkg/ip/cidr.ts';
-import { type Pool, type PoolContext, type PoolProblem, type PoolSpec, poolOf } from './pool.ts';
+import { readDuration } from './duration.ts';
+import { type LeaseTerms, type Pool, type PoolContext, type PoolProblem, poolOf } from './pool.ts';
+import { type RangeSpec, rangeSpecs } from './range-specs.ts';
 import { type IpamKeys, keysWithoutMeaning, type NetworkKeys, networkSchema } from './schema.ts';
 
 /** More ranges than this in one configuration are a mistake: each is an address of every pod. */
@@ -15,6 +17,10 @@ const MOST_RANGES = 16;
 export interface IpamConfig {
   /** One address is given from each set. The pools of a set are alternatives, in order. */
   readonly sets: readonly (readonly Pool[])[];
+  /** Names of IPPools: each becomes a set once it has been read (pool-reference.ts). None beside ranges. */
+  readonly pools: readonly string[];
+  /** What the configuration itself says: it goes before what an IPPool says. */
+  readonly terms: LeaseTerms;
   /** Given to every pod as they stand, and so to one pod at a time. */
   readonly fixed: readonly FixedAddress[];
   /** All that is never given. */
@@ -27,12 +33,17 @@ export interface IpamConfig {
   readonly withoutMeaning: readonly string[];
   readonly stateDir: string;
   readonly runDir: string;
+  /** The cluster whose leases are asked for; undefined: those of this node's store. */
+  readonly kubeconfig: string | undefined;
+  /** What this node is called, where the configuration says so. */
+  readonly nodeName: string | undefined;
 }
 
 export interface FixedAddress {
   readonly domain: string;
   readonly cidr: Cidr;
   readonly gateway: Address | undefined;
+  readonly terms: LeaseTerms;
 }
 
 /** The schema of the whole network configuration. */
@@ -55,9 +66,9 @@ export const ipamConfig: v.GenericSchema<unknown, IpamConfig> = v.pipe(
 /** What DEL needs when the ranges cannot be read any more: where the leases are. */
 export const ipamDelConfig: v.GenericSchema<unknown, IpamConfig> = v.pipe(
   v.object({ manifold: manifoldOptions }),
-  v.transform(({ manifold: { stateDir, runDir } }) => ({
-    ...{ sets: [], fixed: [], gateways: [], requested: [], routes: [], dns: undefined, withoutMeaning: [] },
-    ...{ stateDir, runDir },
+  v.transform(({ manifold: { stateDir, runDir, kubeconfig, nodeName } }) => ({
+    ...{ sets: [], pools: [], terms: {}, fixed: [], gateways: [], requested: [], routes: [], dns: undefined },
+    ...{ withoutMeaning: [], stateDir, runDir, kubeconfig, nodeName },
   })),
 );
 
@@ -71,7 +82,7 @@ export function parseIpamConfig(raw: JsonObject): IpamConfig {
 function configOf(keys: NetworkKeys, problems: PoolProblem[]): IpamConfig {
   const { ipam, runtimeConfig, args, manifold } = keys;
   const gateways = gatewaysOf(ipam, problems);
-  const sets = specsOf(keys).map((specs) => specs.flatMap((spec) => pool(spec, ipam, gateways, problems)));
+  const sets = rangeSpecs(keys).map((specs) => specs.flatMap((spec) => pool(spec, ipam, gateways, problems)));
   const ranges = sets.flat();
   if (ranges.length > MOST_RANGES)
     problems.push({
@@ -80,14 +91,17 @@ function configOf(keys: NetworkKeys, problems: PoolProblem[]): IpamConfig {
       value: ranges.length,
     });
   const fixed = fixedOf(ipam, ranges);
-  if (sets.length === 0 && fixed.length === 0)
+  const pools = poolsOf(keys, problems);
+  if (sets.length === 0 && fixed.length === 0 && pools.length === 0)
     problems.push({
       key: 'ipam',
-      rule: 'must have a "range", "ipRanges", "ranges" or "addresses"',
+      rule: 'must have a "range", "ipRanges", "ranges", "pool" or "addresses"',
       value: undefined,
     });
   return {
     sets,
+    pools,
+    terms: termsOf(ipam),
     fixed,
     gateways: [...gateways, ...ranges.flatMap(({ gateway }) => gateway ?? [])],
     requested: uniqueAddresses([...(runtimeConfig?.ips ?? []), ...(args?.cni?.ips ?? [])]),
@@ -100,74 +114,73 @@ function configOf(keys: NetworkKeys, problems: PoolProblem[]): IpamConfig {
     withoutMeaning: keysWithoutMeaning(ipam),
     stateDir: manifold.stateDir,
     runDir: manifold.runDir,
+    kubeconfig: kubeconfigOf(keys),
+    nodeName: manifold.nodeName,
   };
 }
 
-interface Spec extends PoolSpec {
-  readonly gateway?: string | undefined;
-  readonly firstIsGateway: boolean;
+/** Whereabouts' key says it where ours does not. */
+const kubeconfigOf = ({ ipam, manifold }: NetworkKeys): string | undefined =>
+  manifold.kubeconfig ?? (ipam.kubernetes?.kubeconfig || undefined);
+
+function termsOf({ order, reuseDelay, sticky }: IpamKeys): LeaseTerms {
+  const reuseDelaySeconds = readDuration(reuseDelay ?? '');
+  const stickySeconds = readDuration(sticky ?? '');
+  return {
+    ...(order !== undefined && { order }),
+    ...(reuseDelaySeconds !== undefined && { reuseDelaySeconds }),
+    ...(stickySeconds !== undefined && { stickySeconds }),
+  };
 }
 
-function pool(spec: Spec, ipam: IpamKeys, shared: readonly Address[], problems: PoolProblem[]): Pool[] {
+/** An IPPool says all of this itself. */
+const NOT_BESIDE_POOL = [
+  ...(['range', 'range_start', 'range_end', 'exclude', 'ipRanges', 'gateway', 'addresses'] as const),
+  ...(['network_name', 'subnet', 'rangeStart', 'rangeEnd', 'ranges'] as const),
+];
+
+function poolsOf(keys: NetworkKeys, problems: PoolProblem[]): string[] {
+  const { ipam, runtimeConfig } = keys;
+  if (ipam.pool === undefined) return [];
+  for (const key of NOT_BESIDE_POOL)
+    if (ipam[key]?.length)
+      problems.push({ key: `ipam.${key}`, rule: 'must not stand beside "pool"', value: ipam[key] });
+  if (runtimeConfig?.ipRanges?.length)
+    problems.push({
+      key: 'runtimeConfig.ipRanges',
+      rule: 'must not stand beside "pool"',
+      value: runtimeConfig.ipRanges,
+    });
+  if (kubeconfigOf(keys) === undefined)
+    problems.push({
+      key: 'ipam.pool',
+      rule: 'must stand beside "manifold.kubeconfig", since IPPools are objects of a cluster',
+      value: ipam.pool,
+    });
+  const names = typeof ipam.pool === 'string' ? [ipam.pool] : ipam.pool;
+  if (names.length > MOST_RANGES)
+    problems.push({
+      key: 'ipam.pool',
+      rule: `must not name more than ${MOST_RANGES} pools`,
+      value: names.length,
+    });
+  return names;
+}
+
+function pool(spec: RangeSpec, ipam: IpamKeys, shared: readonly Address[], problems: PoolProblem[]): Pool[] {
   const context: PoolContext = {
     domain: ipam.network_name,
     domainPerSubnet: !ipam.enable_overlapping_ranges,
     // The range's own first: the first that fits is taken.
     gateways: [...(spec.gateway === undefined ? [] : [parseAddress(spec.gateway)]), ...shared],
     firstIsGateway: spec.firstIsGateway,
+    terms: termsOf(ipam),
   };
   const found = poolOf(spec, context);
   if (!('rule' in found)) return [found];
   problems.push(found);
   return [];
 }
-
-/** All ranges in the order in which their addresses stand in the result; alternatives together. */
-function specsOf({ ipam, runtimeConfig }: NetworkKeys): Spec[][] {
-  const whereabouts = (entry: WhereaboutsRange, at: string): Spec => ({
-    range: entry.range,
-    start: entry.range_start,
-    end: entry.range_end,
-    exclude: entry.exclude,
-    gateway: entry.gateway,
-    keys: {
-      range: `${at}.range`,
-      start: `${at}.range_start`,
-      end: `${at}.range_end`,
-      exclude: `${at}.exclude`,
-    },
-    firstIsGateway: false,
-  });
-  const hostLocal = (entry: HostLocalRange, at: string): Spec => ({
-    range: entry.subnet,
-    start: entry.rangeStart,
-    end: entry.rangeEnd,
-    keys: { range: `${at}.subnet`, start: `${at}.rangeStart`, end: `${at}.rangeEnd`, exclude: at },
-    gateway: entry.gateway,
-    firstIsGateway: true,
-  });
-  const hostLocalSets = (sets: readonly (readonly HostLocalRange[])[] | undefined, at: string): Spec[][] =>
-    (sets ?? []).map((set, i) => set.map((entry, j) => hostLocal(entry, `${at}[${i}][${j}]`)));
-
-  const { range, subnet } = ipam;
-  return [
-    ...hostLocalSets(runtimeConfig?.ipRanges, 'runtimeConfig.ipRanges'),
-    ...(range ? [[whereabouts({ ...ipam, range, gateway: undefined }, 'ipam')]] : []),
-    ...(ipam.ipRanges ?? []).map((entry, i) => [whereabouts(entry, `ipam.ipRanges[${i}]`)]),
-    // The shared gateways hold for it: host-local's legacy form has "gateway" beside "subnet".
-    ...(subnet ? [[{ ...hostLocal({ ...ipam, subnet, gateway: undefined }, 'ipam') }]] : []),
-    ...hostLocalSets(ipam.ranges, 'ipam.ranges'),
-  ];
-}
-
-type WhereaboutsRange = Pick<IpamKeys, 'range_start' | 'range_end' | 'exclude'> & {
-  readonly range: string;
-  readonly gateway?: string | undefined;
-};
-type HostLocalRange = Pick<IpamKeys, 'rangeStart' | 'rangeEnd'> & {
-  readonly subnet: string;
-  readonly gateway?: string | undefined;
-};
 
 /** `gateway`: one string as Whereabouts has it, or a list for dual stack: one of each family. */
 function gatewaysOf({ gateway }: IpamKeys, problems: PoolProblem[]): Address[] {
@@ -183,15 +196,16 @@ function gatewaysOf({ gateway }: IpamKeys, problems: PoolProblem[]): Address[] {
   return gateways;
 }
 
-function fixedOf({ addresses, network_name }: IpamKeys, pools: readonly Pool[]): FixedAddress[] {
-  return (addresses ?? []).map(({ address, gateway }) => {
+function fixedOf(ipam: IpamKeys, pools: readonly Pool[]): FixedAddress[] {
+  return (ipam.addresses ?? []).map(({ address, gateway }) => {
     const cidr = parseCidr(address);
     // In the domain of the range that it lies in, so that the range does not give it to another.
     const near = pools.find(({ subnet }) => formatCidr(subnet) === formatCidr(subnetOf(cidr)));
     return {
-      domain: near?.domain ?? network_name,
+      domain: near?.domain ?? ipam.network_name,
       cidr,
       gateway: gateway === undefined ? undefined : parseAddress(gateway),
+      terms: termsOf(ipam),
     };
   });
 }

@@ -8,7 +8,7 @@ const keys = { range: 'range', start: 'range_start', end: 'range_end', exclude: 
 function pool(spec: Omit<PoolSpec, 'keys'>, context: Partial<PoolContext> = {}): Pool | PoolProblem {
   return poolOf(
     { ...spec, keys },
-    { domain: '', domainPerSubnet: false, gateways: [], firstIsGateway: false, ...context },
+    { domain: '', domainPerSubnet: false, gateways: [], firstIsGateway: false, terms: {}, ...context },
   );
 }
 

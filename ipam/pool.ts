@@ -8,6 +8,7 @@ import {
   rangeOfAddress,
   rangeOfCidr,
   rangesOverlap,
+  sizeOf,
   subtractRanges,
 } from '../pkg/ip/range.ts';
 
@@ -21,6 +22,17 @@ export interface Pool {
   readonly excluded: readonly AddressRange[];
   /** Of this family: never given, in the result as the gateway of the address. */
   readonly gateway: Address | undefined;
+  readonly terms: LeaseTerms;
+}
+
+/** How the addresses of a range are given and given back. */
+export interface LeaseTerms {
+  /** Absent: the lowest first where there are few, spread where there are many. */
+  readonly order?: 'lowest' | 'spread';
+  /** How long a freed address rests. Absent: a while, and less when nothing else is free. */
+  readonly reuseDelaySeconds?: number;
+  /** How long the address of a StatefulSet's pod is kept for the next pod of its name. */
+  readonly stickySeconds?: number;
 }
 
 /** A range as it stands in a configuration; `key` names it in errors, e.g. "ipam.ipRanges[0]". */
@@ -54,6 +66,7 @@ export interface PoolContext {
   readonly gateways: readonly Address[];
   /** host-local's rule: without a gateway the first address of the subnet is the gateway. */
   readonly firstIsGateway: boolean;
+  readonly terms: LeaseTerms;
 }
 
 /** @returns the pool, or what is wrong with the range */
@@ -110,14 +123,17 @@ export function poolOf(spec: PoolSpec, context: PoolContext): Pool | PoolProblem
   if (usable.length === 0)
     return { key: keys.range, rule: 'must leave an address to give', value: spec.range };
   const domain = context.domainPerSubnet ? `${context.domain}@${formatCidr(subnet)}` : context.domain;
-  return { domain, subnet, usable, excluded, gateway };
+  return { domain, subnet, usable, excluded, gateway, terms: context.terms };
 }
 
-/** "This network", loopback, multicast and limited broadcast (RFC 6890, RFC 4291). */
-const notForHosts = (): AddressRange[] =>
-  ['0.0.0.0/8', '127.0.0.0/8', '224.0.0.0/4', '255.255.255.255/32', '::/127', 'ff00::/8'].map((text) =>
-    rangeOfCidr(parseCidr(text)),
-  );
+const NOT_FOR_HOSTS = [
+  // "This network", loopback, multicast and limited broadcast (RFC 6890, RFC 4291).
+  ...['0.0.0.0/8', '127.0.0.0/8', '224.0.0.0/4', '255.255.255.255/32', '::/127', 'ff00::/8'],
+  // IPv4-mapped: never on a wire (RFC 4291 2.5.5.2), and an API server takes none for an address.
+  '::ffff:0:0/96',
+];
+
+const notForHosts = (): AddressRange[] => NOT_FOR_HOSTS.map((text) => rangeOfCidr(parseCidr(text)));
 
 /** Network and broadcast address of IPv4, subnet-router anycast of IPv6 (RFC 4291 2.6.1); none in /31, /32, /127, /128. */
 export function specialOf(subnet: Cidr): AddressRange[] {
@@ -172,6 +188,9 @@ const within = (subnet: Cidr, { family, value }: Address): boolean =>
 
 export const isUsable = (pool: Pool, address: Address): boolean =>
   pool.usable.some((range) => rangeContains(range, address));
+
+/** How many addresses may be given. */
+export const capacityOf = (pool: Pool): bigint => pool.usable.reduce((sum, range) => sum + sizeOf(range), 0n);
 
 /** All addresses of a pool's usable intervals together, for the ends of a query. */
 export function spanOf(pool: Pool): AddressRange {

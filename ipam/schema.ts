@@ -1,9 +1,10 @@
 // The keys of a network configuration that manifold-ipam reads, and the form of each. What they mean together: config.ts.
 import * as v from 'valibot';
-import { flag, integerFrom, text } from '../pkg/cni/fields.ts';
+import { absolutePath, flag, integerFrom, oneOf, text } from '../pkg/cni/fields.ts';
 import { manifoldOptions } from '../pkg/cni/manifold-options.ts';
 import { formatAddress, readAddress } from '../pkg/ip/address.ts';
 import { readCidr } from '../pkg/ip/cidr.ts';
+import { DURATION_RULE, readDuration } from './duration.ts';
 
 const address = () =>
   v.pipe(
@@ -27,6 +28,20 @@ const maybeEmpty = () => v.optional(v.string('must be a string'));
 const words = () => v.optional(list(v.string('must be a string')));
 const list = <T extends v.GenericSchema>(item: T) => v.array(item, 'must be a list');
 const uint32 = () => v.optional(integerFrom(0, 0xffffffff));
+
+const duration = () =>
+  v.optional(
+    v.pipe(
+      v.string(DURATION_RULE),
+      v.check((s) => readDuration(s) !== undefined, DURATION_RULE),
+    ),
+  );
+const POOL_RULE = 'must be the name of an IPPool';
+const poolName = () =>
+  v.pipe(
+    v.string(POOL_RULE),
+    v.check((s) => s.length <= 253 && /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/.test(s), POOL_RULE),
+  );
 
 const route = v.pipe(
   v.object({
@@ -75,7 +90,6 @@ const withoutMeaning = {
   leader_lease_duration: anything,
   leader_renew_deadline: anything,
   leader_retry_period: anything,
-  kubernetes: anything,
   log_file: anything,
   log_level: anything,
   node_slice_size: anything,
@@ -128,6 +142,22 @@ const ipam = v.object(
     rangeStart: maybeEmpty(),
     rangeEnd: maybeEmpty(),
     ranges: rangeSets(),
+    /** One address from each of these IPPools, in place of ranges. */
+    pool: v.optional(
+      v.union(
+        [poolName(), v.pipe(list(poolName()), v.nonEmpty('must not be empty'))],
+        `${POOL_RULE} or a list of them`,
+      ),
+    ),
+    order: v.optional(oneOf(['lowest', 'spread'])),
+    reuseDelay: duration(),
+    sticky: duration(),
+    /** Whereabouts': where the cluster is, when `manifold.kubeconfig` does not say. */
+    kubernetes: v.optional(
+      v.object({
+        kubeconfig: v.optional(v.union([v.literal(''), absolutePath()], 'must be an absolute path')),
+      }),
+    ),
     ...withoutMeaning,
   },
   'must be an object',
