@@ -2,9 +2,8 @@
 import type { AttachDeps, StoreLocation } from '../../pkg/attach/deps.ts';
 import { createKernel } from '../../pkg/kernel/linux-kernel.ts';
 import { createSysfs, type Sysfs } from '../../pkg/kernel/sysfs.ts';
-import { createKubeClient } from '../../pkg/kube/create-kube-client.ts';
 import type { KubeClient } from '../../pkg/kube/kube-client.ts';
-import { readKubeconfig } from '../../pkg/kube/kubeconfig.ts';
+import { openKubeClient } from '../../pkg/kube/open-kube-client.ts';
 import type { Logger } from '../../pkg/log/logger.ts';
 import type { NodeStore } from '../../pkg/state/node-store.ts';
 import { openNodeStore } from '../../pkg/state/open-node-store.ts';
@@ -14,8 +13,7 @@ export interface ProgramDeps extends AttachDeps {
   /** Milliseconds since the epoch. */
   readonly now: () => number;
   /**
-   * The API server that a kubeconfig names: one client a file, made at the first call.
-   * @throws KubeError Credentials
+   * The API server that a kubeconfig names: one client a file, which is read at the first call.
    */
   readonly kube: (kubeconfig: string) => KubeClient;
 }
@@ -35,7 +33,7 @@ export function createProgramDeps(log: Logger, step: (name: string) => void = ()
     step,
     now: () => Date.now(),
     kube(kubeconfig) {
-      const made = clients.get(kubeconfig) ?? createKubeClient(readKubeconfig(kubeconfig), { log });
+      const made = clients.get(kubeconfig) ?? openKubeClient(kubeconfig, { log });
       clients.set(kubeconfig, made);
       return made;
     },

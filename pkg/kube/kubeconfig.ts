@@ -1,7 +1,6 @@
 // A kubeconfig file (client-go's clientcmd/api/v1) as a KubeAccess. Its secrets never reach a message.
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { parseDocument } from 'yaml';
 import { type ChangingFile, changingFile, unreadable } from './changing-file.ts';
 import type { KubeAccess, TlsMaterial } from './kube-access.ts';
 import { KubeError } from './kube-error.ts';
@@ -14,8 +13,8 @@ type Fields = Readonly<Record<string, unknown>>;
  * @param context instead of its current-context
  * @throws KubeError Credentials: missing, unreadable, no kubeconfig, or with a way to log in that is not ours
  */
-export function readKubeconfig(path: string, context?: string): KubeAccess {
-  const config = new Section(path, '', parse(path, readText(path)));
+export async function readKubeconfig(path: string, context?: string): Promise<KubeAccess> {
+  const config = new Section(path, '', await parse(path, readText(path)));
   const chosen = context ?? config.text('current-context');
   if (chosen === undefined || chosen === '')
     throw config.refuse('current-context', 'it names no context', 'Set it: kubectl config use-context NAME.');
@@ -249,8 +248,8 @@ function readText(path: string): string {
   }
 }
 
-/** JSON first: reading YAML takes ten times as long. Of an error only its place is told, for the text may hold secrets. */
-function parse(path: string, text: string): unknown {
+/** JSON needs no library to be loaded. Of an error only its place is told, for the text may hold secrets. */
+async function parse(path: string, text: string): Promise<unknown> {
   if (/^\s*\{/.test(text)) {
     try {
       return JSON.parse(text);
@@ -259,6 +258,7 @@ function parse(path: string, text: string): unknown {
       if (!(error instanceof SyntaxError)) throw error;
     }
   }
+  const { parseDocument } = await import('yaml');
   const document = parseDocument(text, { prettyErrors: false, logLevel: 'silent', uniqueKeys: true });
   const [error] = document.errors;
   if (error === undefined) return document.toJS({ maxAliasCount: 100 });
