@@ -1,11 +1,12 @@
-// Which addresses a request is given, out of what a view of the leases shows. Writes nothing itself.
+// Which addresses a request is given, out of what a view of the leases shows. Writes nothing itself. The one place of
+// the rules, whichever store the leases are in.
 import { ManifoldError } from '../pkg/errors/manifold-error.ts';
 import { type Address, formatAddress, parseAddress, sameAddress } from '../pkg/ip/address.ts';
 import { cidrContains, formatCidr } from '../pkg/ip/cidr.ts';
 import { rangeContains } from '../pkg/ip/range.ts';
-import type { LeaseRecord } from '../pkg/state/node-store.ts';
 import { exhausted, podName } from './exhausted.ts';
-import type { ClaimRequest, Grant, LeaseView } from './lease-store.ts';
+import { timeText } from './ip-lease.ts';
+import type { ClaimRequest, Grant, KnownLease, LeaseView } from './lease-store.ts';
 import { isUsable, type Pool, spanOf, specialOf } from './pool.ts';
 
 /**
@@ -25,9 +26,9 @@ export function chooseAddresses(
     return grant;
   };
   // What must be given comes first, so that none of it is drawn for another set.
-  const fixed = request.fixed.map(({ domain, cidr: { address, prefix }, gateway }) => {
+  const fixed = request.fixed.map(({ domain, cidr: { address, prefix }, gateway, terms }) => {
     refuseIfHeld(request, domain, address, view);
-    return give({ domain, address, prefix, gateway });
+    return give({ domain, address, prefix, gateway, terms });
   });
   const placed = placeRequested(request);
   const asked = placed.map(({ set, pool, address }) => {
@@ -49,13 +50,12 @@ function draw(
 ): Grant {
   const own = ownAddress(pools, view, given);
   if (own !== undefined) return own;
+  for (const pool of pools) {
+    const value = view.nextFree(pool);
+    if (value !== undefined) return grantOf(pool, { family: pool.subnet.address.family, value });
+  }
   for (const pool of pools)
-    for (const range of pool.usable) {
-      const value = view.lowestFree(pool.domain, range);
-      if (value !== undefined) return grantOf(pool, { family: range.family, value });
-    }
-  for (const pool of pools)
-    for (const lease of view.resting(pool.domain, spanOf(pool))) {
+    for (const lease of view.reusable(pool)) {
       const address = parseAddress(lease.address);
       if (isUsable(pool, address)) return grantOf(pool, address);
     }
@@ -129,17 +129,26 @@ function refused(
 
 function refuseIfHeld(request: ClaimRequest, domain: string, address: Address, view: LeaseView): void {
   const lease = view.get(domain, address);
-  if (lease === undefined || lease.state === 'resting' || isOwn(lease, request) || view.isAbandoned(lease))
-    return;
+  if (lease === undefined || isOwn(lease, request) || view.isAbandoned(lease)) return;
+  if (lease.state === 'resting' && view.mayReuse(lease)) return;
   const { pod, containerId, network } = request;
+  const wish = `Cannot give ${lease.address} to ${podName(pod, containerId)} on network ${network}`;
+  const holder = podName(lease.pod, lease.containerId);
+  if (lease.state === 'resting')
+    throw new ManifoldError(
+      'address-held',
+      `${wish}: it is kept until ${timeText(lease.until ?? 0)}, since ${holder} had it as ${lease.ifname} on network ${lease.network}`,
+      { hint: 'Request another address, or wait until then.' },
+    );
+  const where = lease.node === undefined ? '' : ` on node ${lease.node}`;
   throw new ManifoldError(
     'address-held',
-    `Cannot give ${lease.address} to ${podName(pod, containerId)} on network ${network}: ${podName(lease.pod, lease.containerId)} holds it as ${lease.ifname} on network ${lease.network} since ${new Date(lease.acquired).toISOString()} (container ${lease.containerId})`,
+    `${wish}: ${holder}${where} holds it as ${lease.ifname} on network ${lease.network} since ${timeText(lease.acquired)} (container ${lease.containerId})`,
     { hint: 'Request another address, or delete that pod first.' },
   );
 }
 
-const isOwn = (lease: LeaseRecord, { owner, ifname, network }: ClaimRequest): boolean =>
+const isOwn = (lease: KnownLease, { owner, ifname, network }: ClaimRequest): boolean =>
   lease.owner === owner && lease.ifname === ifname && lease.network === network;
 
 const grantOf = (pool: Pool, address: Address): Grant => ({
@@ -147,4 +156,5 @@ const grantOf = (pool: Pool, address: Address): Grant => ({
   address,
   prefix: pool.subnet.prefix,
   gateway: pool.gateway,
+  terms: pool.terms,
 });

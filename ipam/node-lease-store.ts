@@ -3,9 +3,11 @@ import { formatAddress, parseAddress } from '../pkg/ip/address.ts';
 import { type AddressRange, sizeOf } from '../pkg/ip/range.ts';
 import type { Kernel } from '../pkg/kernel/kernel.ts';
 import type { LeaseRecord, NodeStore } from '../pkg/state/node-store.ts';
+import { isAbandoned } from './abandoned.ts';
 import { chooseAddresses } from './choose.ts';
 import { exhausted } from './exhausted.ts';
-import type { ClaimRequest, Grant, LeaseHolder, LeaseStore, LeaseView } from './lease-store.ts';
+import { isOfStatefulSet } from './ip-lease.ts';
+import type { ClaimRequest, Grant, KnownLease, LeaseHolder, LeaseStore, LeaseView } from './lease-store.ts';
 import { isUsable, type Pool, spanOf } from './pool.ts';
 
 export interface NodeLeaseDeps {
@@ -17,7 +19,12 @@ export interface NodeLeaseDeps {
 
 export function nodeLeaseStore(store: NodeStore, deps: NodeLeaseDeps): LeaseStore {
   const { leases } = store;
-  const rest = (lease: LeaseRecord) => leases.put({ ...lease, state: 'resting', released: deps.now() });
+  const rest = (lease: LeaseRecord) => {
+    const rested = { ...lease, state: 'resting', released: deps.now() } as const;
+    // "0s", of a pod that is no StatefulSet's.
+    if (restUntil(rested) === rested.released) leases.remove(lease.domain, lease.address);
+    else leases.put(rested);
+  };
   const active = ({ containerId, ifname, network }: LeaseHolder) =>
     leases
       .ofContainer(containerId)
@@ -58,14 +65,14 @@ export function nodeLeaseStore(store: NodeStore, deps: NodeLeaseDeps): LeaseStor
       });
     },
     async get(domain, address) {
-      return leases.get(domain, formatAddress(address));
+      return known(leases.get(domain, formatAddress(address)));
     },
     async ofAttachment(holder) {
       return active(holder);
     },
     async ensureServing(network, sets) {
       store.ensureWritable();
-      const view = viewOf(store, deps, () => []);
+      const view = viewOf(store, deps, undefined);
       for (const pools of sets)
         if (!pools.some((pool) => hasRoom(pool, view)))
           throw exhausted('serve ADD', network, pools, view, 'unavailable');
@@ -84,8 +91,8 @@ function claimOne(
   const before = leasesOf(store, request);
   return chooseAddresses(
     request,
-    viewOf(store, deps, () => before),
-    ({ domain, address: chosen }) => {
+    viewOf(store, deps, { request, before }),
+    ({ domain, address: chosen, terms: { reuseDelaySeconds, stickySeconds } }) => {
       const address = formatAddress(chosen);
       const same = before.find(
         (lease) =>
@@ -106,6 +113,8 @@ function claimOne(
         netns,
         state: as,
         acquired: same?.acquired ?? deps.now(),
+        ...(reuseDelaySeconds !== undefined && { reuseDelaySeconds }),
+        ...(stickySeconds !== undefined && { stickySeconds }),
         writer: store.writer,
       });
     },
@@ -128,30 +137,72 @@ function leftoversOf(store: NodeStore, request: ClaimRequest, given: ReadonlySet
   });
 }
 
-function viewOf(store: NodeStore, { kernel }: NodeLeaseDeps, own: () => readonly LeaseRecord[]): LeaseView {
+interface Asking {
+  readonly request: ClaimRequest;
+  /** Its leases before this claim. */
+  readonly before: readonly LeaseRecord[];
+}
+
+/** @param asking undefined where nobody in particular asks */
+function viewOf(store: NodeStore, { kernel, now }: NodeLeaseDeps, asking: Asking | undefined): LeaseView {
   const { leases } = store;
+  const mayReuse = (lease: LeaseRecord) =>
+    restUntil(lease) <= now() || (asking !== undefined && isFor(lease, asking.request));
+  const free = (pool: Pool) => (range: AddressRange) =>
+    lowestFree(range, (part) => BigInt(leases.count(pool.domain, part)));
   return {
-    get: (domain, address) => leases.get(domain, formatAddress(address)),
-    own,
-    lowestFree: (domain, range) => lowestFree(range, (part) => BigInt(leases.count(domain, part))),
-    resting: (domain, range) => leases.resting(domain, range),
+    get: (domain, address) => known(leases.get(domain, formatAddress(address))),
+    own: () => (asking === undefined ? [] : [...asking.before, ...kept(store, asking.request)]),
+    nextFree: (pool) =>
+      Iterator.from(pool.usable)
+        .map(free(pool))
+        .find((value) => value !== undefined),
+    reusable: (pool) => Iterator.from(leases.resting(pool.domain, spanOf(pool))).filter(mayReuse),
+    mayReuse(lease) {
+      const record = leases.get(lease.domain, lease.address);
+      return record !== undefined && mayReuse(record);
+    },
     isAbandoned(lease) {
-      if (lease.state !== 'claimed' || store.isAlive(lease.writer)) return false;
-      // No namespace outlives the kernel that it was in; a new one may have its path.
-      if (lease.writer.bootId !== store.writer.bootId) return true;
-      const namespace = kernel.openIfThere(lease.netns);
-      if (namespace === undefined) return true;
-      try {
-        return namespace.link({ name: lease.ifname }) === undefined;
-      } finally {
-        namespace.close();
-      }
+      const record = leases.get(lease.domain, lease.address);
+      return record?.state === 'claimed' && isAbandoned(store, kernel, record);
     },
     inRange: (domain, { family, first, last }) => {
       const text = (value: bigint) => formatAddress({ family, value });
-      return leases.inRange(domain, text(first), text(last));
+      return leases.inRange(domain, text(first), text(last)).flatMap((lease) => known(lease) ?? []);
     },
   };
+}
+
+const known = (lease: LeaseRecord | undefined): KnownLease | undefined =>
+  lease?.state === 'resting' ? { ...lease, until: restUntil(lease) } : lease;
+
+/** Before that it is given to nobody but its owner: 0 where no definition asks for a rest. */
+function restUntil({ released = 0, reuseDelaySeconds, stickySeconds = 0, pod }: LeaseRecord): number {
+  const sticky = isOfStatefulSet(pod.name) ? stickySeconds : 0;
+  if (reuseDelaySeconds === undefined && sticky === 0) return 0;
+  return released + Math.max(reuseDelaySeconds ?? 0, sticky) * 1000;
+}
+
+/** True when it rests for this owner, or is kept for the next pod of this name. */
+const isFor = (lease: LeaseRecord, { owner, ifname, network, pod }: ClaimRequest): boolean =>
+  lease.ifname === ifname &&
+  lease.network === network &&
+  (lease.owner === owner ||
+    ((lease.stickySeconds ?? 0) > 0 &&
+      isOfStatefulSet(pod.name) &&
+      lease.pod.name === pod.name &&
+      lease.pod.namespace === pod.namespace));
+
+/** What a pod of the same name has left for it: looked for only where the configuration keeps addresses. */
+function kept({ leases }: NodeStore, request: ClaimRequest): LeaseRecord[] {
+  if (!isOfStatefulSet(request.pod.name)) return [];
+  return request.sets.flat().flatMap((pool) =>
+    pool.terms.stickySeconds === undefined
+      ? []
+      : Iterator.from(leases.resting(pool.domain, spanOf(pool)))
+          .filter((lease) => lease.owner !== request.owner && isFor(lease, request))
+          .toArray(),
+  );
 }
 
 /**
@@ -172,10 +223,10 @@ export function lowestFree(range: AddressRange, count: (part: AddressRange) => b
 }
 
 function hasRoom(pool: Pool, view: LeaseView): boolean {
-  const fits = (lease: LeaseRecord) => isUsable(pool, parseAddress(lease.address));
+  const fits = (lease: KnownLease) => isUsable(pool, parseAddress(lease.address));
   return (
-    pool.usable.some((range) => view.lowestFree(pool.domain, range) !== undefined) ||
-    Iterator.from(view.resting(pool.domain, spanOf(pool))).some(fits) ||
+    view.nextFree(pool) !== undefined ||
+    Iterator.from(view.reusable(pool)).some(fits) ||
     view.inRange(pool.domain, spanOf(pool)).some((lease) => fits(lease) && view.isAbandoned(lease))
   );
 }

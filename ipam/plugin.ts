@@ -5,12 +5,12 @@ import { isManifoldError, ManifoldError } from '../pkg/errors/manifold-error.ts'
 import { formatAddress } from '../pkg/ip/address.ts';
 import { cidrContains, readCidr } from '../pkg/ip/cidr.ts';
 import type { Kernel } from '../pkg/kernel/kernel.ts';
-import type { LeaseRecord, NodeStore } from '../pkg/state/node-store.ts';
+import type { NodeStore } from '../pkg/state/node-store.ts';
 import { deferRelease } from '../pkg/state/spool.ts';
 import { claimRequestOf, ownerOf } from './claims.ts';
 import { type IpamConfig, ipamConfig, ipamDelConfig } from './config.ts';
 import { podName } from './exhausted.ts';
-import type { Grant, LeaseStore } from './lease-store.ts';
+import type { Grant, KnownLease, LeaseStore } from './lease-store.ts';
 import { nodeLeaseStore } from './node-lease-store.ts';
 
 export interface IpamDeps {
@@ -100,7 +100,7 @@ async function check(call: CheckCall<IpamConfig>, store: LeaseStore): Promise<vo
 }
 
 /** @param leases of the address, in the domains that it may come from */
-function differenceOf(leases: readonly LeaseRecord[], call: AttachmentCall<IpamConfig>): string | undefined {
+function differenceOf(leases: readonly KnownLease[], call: AttachmentCall<IpamConfig>): string | undefined {
   const [lease] = leases;
   if (lease === undefined) return 'is leased to nobody';
   const mine = leases.some(
