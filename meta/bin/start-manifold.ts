@@ -26,5 +26,5 @@ export async function startManifold(): Promise<void> {
     storeIsThere(stateDir) ? openNodeStore(stateDir, { log }) : undefined;
   const version = typeof MANIFOLD_VERSION === 'undefined' ? 'from source' : MANIFOLD_VERSION;
   const { runCli } = await loadCli();
-  exit(await runCli(words, { version, openStore, kernel: createKernel(), stdout, stderr }));
+  exit(await runCli(words, { version, openStore, kernel: createKernel(), env, stdout, stderr }));
 }

@@ -18,6 +18,7 @@ async function run(...argv: string[]) {
   const output = { stdout: '', stderr: '' };
   const exitCode = await runCli(argv, {
     version: '1.2.3',
+    env: {},
     openStore: (directory) => (storeIsThere(directory) ? openNodeStore(directory) : undefined),
     stdout: (text) => {
       output.stdout += text;

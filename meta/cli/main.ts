@@ -5,8 +5,10 @@ import { ManifoldError } from '../../pkg/errors/manifold-error.ts';
 import type { NodeStore } from '../../pkg/state/node-store.ts';
 import type { Namespaces } from './check-kernel.ts';
 import { checkStateReport } from './check-state.ts';
+import { leasesCommands } from './leases-command.ts';
 import { removeBroken } from './remove-broken.ts';
 import { statusReport } from './status.ts';
+import { UsageError } from './usage-error.ts';
 import { visible } from './visible.ts';
 
 export interface CliDeps {
@@ -15,6 +17,7 @@ export interface CliDeps {
   readonly openStore: (stateDir: string) => NodeStore | undefined;
   /** Where the namespaces of the node can be looked at. */
   readonly kernel?: Namespaces;
+  readonly env: Readonly<Record<string, string | undefined>>;
   readonly stdout: (text: string) => void;
   readonly stderr: (text: string) => void;
 }
@@ -26,9 +29,9 @@ export interface Report {
 }
 
 /**
- * Runs one command: `version`, `status`, `check-state`.
+ * Runs one command: `version`, `status`, `check-state`, `leases`.
  * @param argv without the program's own name
- * @returns the exit code: 0, 1 when something is wrong with the node, 2 for a command that cannot be understood
+ * @returns the exit code: 0, 1 when something is wrong with the node or refused, 2 for a command that cannot be understood
  */
 export async function runCli(argv: readonly string[], deps: CliDeps): Promise<number> {
   let exitCode = 0;
@@ -76,6 +79,13 @@ export async function runCli(argv: readonly string[], deps: CliDeps): Promise<nu
           : checkStateReport(store, runDir, deps.kernel),
       );
     })
+    .command('leases', 'show who holds which address in the cluster, why, and release it', (command) =>
+      leasesCommands(command, {
+        env: deps.env,
+        print,
+        aside: (line) => deps.stderr(printed([line])),
+      }),
+    )
     .demandCommand(1, 1, 'Say what to do: see the commands above.', 'One command at a time.')
     .strict()
     .version(false)
@@ -94,8 +104,6 @@ export async function runCli(argv: readonly string[], deps: CliDeps): Promise<nu
   }
   return exitCode;
 }
-
-class UsageError extends Error {}
 
 const checkStateOptions = (command: Argv) =>
   command
