@@ -105,18 +105,18 @@ export class FaultProxy implements AsyncDisposable {
         ...{ fault: fault.kind, startedMs: performance.now(), bytes: 0 },
       };
       this.requests.push(record);
-      await this.#answer({ asked, answer, body, record, signal: gone.signal }, fault);
-      if (fault.then !== undefined) await this.#gate.set(fault.then);
+      await this.#answer({ asked, answer, body, record, fault, signal: gone.signal });
+      if (fault.afterwards !== undefined && !answer.headersSent) await this.#gate.set(fault.afterwards);
     } catch (error) {
       // The API server is away, and so is the proxy; or the client itself has gone.
       if (!(error instanceof Error && 'code' in error)) throw error;
-      this.#gate.reset(asked.socket.remotePort);
+      await this.#gate.reset(asked.socket.remotePort);
     }
   }
 
-  async #answer(exchange: Exchange, fault: Fault): Promise<void> {
-    const { asked, answer, body, record, signal } = exchange;
-    const reset = (): void => this.#gate.reset(asked.socket.remotePort);
+  async #answer(exchange: Exchange): Promise<void> {
+    const { asked, answer, body, record, fault, signal } = exchange;
+    const reset = (): Promise<void> => this.#gate.reset(asked.socket.remotePort);
     if (fault.kind === 'drop') return reset();
     if (fault.kind === 'hang') return;
     if (fault.kind === 'answer') {
@@ -148,8 +148,11 @@ export class FaultProxy implements AsyncDisposable {
     await finished(answer);
   }
 
-  #head({ answer, record }: Exchange, status: number, headers: IncomingMessage['headers']): void {
+  #head({ answer, record, fault }: Exchange, status: number, headers: IncomingMessage['headers']): void {
     record.status = status;
+    // Before the client has the answer: its next request must find the server so.
+    const closed = new Promise((resolve) => answer.once('close', resolve));
+    if (fault.afterwards !== undefined) void this.#gate.set(fault.afterwards, closed);
     answer.writeHead(status, headers);
     // A watch without events shows its headers too.
     answer.flushHeaders();
@@ -161,6 +164,7 @@ interface Exchange {
   readonly answer: ServerResponse;
   readonly body: Buffer;
   readonly record: RecordedRequest;
+  readonly fault: Fault;
   /** Ends when the client's connection does. */
   readonly signal: AbortSignal;
 }

@@ -25,7 +25,7 @@ export type Fault = (
   | { readonly kind: 'cut-watch'; readonly lines?: number; readonly end?: 'finish' | 'reset' }
 ) & {
   /** What becomes of the whole server when the request is over. */
-  readonly then?: GateMode;
+  readonly afterwards?: GateMode;
 };
 
 export interface Rule {

@@ -1,8 +1,12 @@
 // The listening end of the fault proxy, below TLS: open, refusing connections, or accepting them and never answering.
 import { createServer, type Server, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort } from '../control-plane/free-port.ts';
 
 export type GateMode = 'open' | 'refuse' | 'black-hole';
+
+/** A reset overtakes what its receiver has not read yet. */
+const SETTLE_MS = 50;
 
 export class Gate {
   readonly port: number;
@@ -11,6 +15,7 @@ export class Gate {
   readonly #sockets = new Map<number, Socket>();
   #server: Server | undefined;
   #mode: GateMode = 'refuse';
+  #lastChange: Promise<void> = Promise.resolve();
 
   private constructor(port: number, accept: (socket: Socket) => void) {
     this.port = port;
@@ -27,28 +32,45 @@ export class Gate {
     return this.#mode;
   }
 
-  /** The port stays the same. 'refuse' resets all connections; what a black hole swallowed is reset when it ends. */
-  async set(mode: GateMode): Promise<void> {
-    if (this.#mode === 'black-hole' && mode !== 'black-hole') this.#resetAll();
-    this.#mode = mode;
-    if (mode === 'refuse') {
-      this.#resetAll();
-      const server = this.#server;
-      this.#server = undefined;
-      if (server !== undefined) await new Promise((closed) => server.close(closed));
-    } else if (this.#server === undefined) {
-      const server = createServer((socket) => this.#connected(socket));
-      this.#server = server;
-      const { promise, resolve, reject } = Promise.withResolvers<void>();
-      server.once('error', reject);
-      server.listen(this.port, '127.0.0.1', resolve);
-      await promise;
-    }
+  /**
+   * The port stays the same. At once no new connection or request is served; 'refuse' then resets all connections,
+   * after `last`, which ends what may still be answered. What a black hole swallowed is reset when it ends.
+   */
+  set(mode: GateMode, last: Promise<unknown> = Promise.resolve()): Promise<void> {
+    // One after the other: what an earlier change resets must not be a connection of the next.
+    this.#lastChange = this.#lastChange.then(() => this.#change(mode, last));
+    return this.#lastChange;
   }
 
-  /** The client reads what was sent, then ECONNRESET. */
-  reset(remotePort: number | undefined): void {
+  /** The client reads what it was sent, then ECONNRESET. */
+  async reset(remotePort: number | undefined): Promise<void> {
+    await sleep(SETTLE_MS);
     this.#sockets.get(remotePort ?? 0)?.resetAndDestroy();
+  }
+
+  async #change(mode: GateMode, last: Promise<unknown>): Promise<void> {
+    const swallowed = this.#mode === 'black-hole' && mode !== 'black-hole';
+    this.#mode = mode;
+    if (mode !== 'refuse' && this.#server === undefined) await this.#listen();
+    if (mode === 'refuse') {
+      this.#server?.close();
+      this.#server = undefined;
+      await last;
+      await sleep(SETTLE_MS);
+    }
+    if (mode !== 'refuse' && !swallowed) return;
+    for (const socket of this.#sockets.values()) socket.resetAndDestroy();
+    // A client in this process learns of it in a later turn of the event loop, and may not use the connection again.
+    await sleep(SETTLE_MS);
+  }
+
+  async #listen(): Promise<void> {
+    const server = createServer((socket) => this.#connected(socket));
+    this.#server = server;
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    server.once('error', reject);
+    server.listen(this.port, '127.0.0.1', resolve);
+    await promise;
   }
 
   #connected(socket: Socket): void {
@@ -57,9 +79,5 @@ export class Gate {
     socket.once('close', () => this.#sockets.delete(remotePort));
     socket.on('error', () => {}); // its client went away: the request on it learns that by itself
     if (this.#mode === 'open') this.#accept(socket);
-  }
-
-  #resetAll(): void {
-    for (const socket of this.#sockets.values()) socket.resetAndDestroy();
   }
 }
