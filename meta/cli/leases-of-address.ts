@@ -62,6 +62,6 @@ export async function surroundings(
   if (places.size === 0) return ['No lease is of a subnet that it lies in.'];
   return [...places].map(([place, leases]) => {
     const held = leases.filter(({ spec }) => spec.phase === 'Held').length;
-    return `It lies in ${place}, where ${held} addresses are held and ${leases.length - held} rest.`;
+    return `It lies in ${place}: ${held} held there, ${leases.length - held} resting.`;
   });
 }
