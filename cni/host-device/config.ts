@@ -1,17 +1,10 @@
 // What a host-device network configuration may say: the keys of the reference plugin, validated.
 import * as v from 'valibot';
-import { ipamKey, linkName } from '../../pkg/attach/config-keys.ts';
+import { deviceId, ipamKey, linkName, pciAddress } from '../../pkg/attach/config-keys.ts';
+import { deviceInfoFile } from '../../pkg/attach/device-info.ts';
 import { macSchema } from '../../pkg/attach/mac-schema.ts';
 import { manifoldEntries } from '../../pkg/cni/manifold-options.ts';
 import { ManifoldError } from '../../pkg/errors/manifold-error.ts';
-
-const PCI_ADDRESS = /^[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$/i;
-
-/** A name that stands in a path below /sys: no way out of its directory. */
-const deviceId = v.pipe(
-  v.string(),
-  v.regex(/^[A-Za-z0-9][A-Za-z0-9_.:-]*$/, 'must be the name of a PCI or auxiliary device'),
-);
 
 export const hostDeviceConfig = v.object({
   /** Name (or alternative name) of the host's interface. */
@@ -27,11 +20,11 @@ export const hostDeviceConfig = v.object({
       ),
     ),
   ),
-  pciBusID: v.optional(
-    v.pipe(v.string(), v.regex(PCI_ADDRESS, 'must be a PCI address such as 0000:3b:00.2')),
-  ),
+  pciBusID: v.optional(pciAddress),
   ipam: ipamKey,
-  runtimeConfig: v.optional(v.object({ deviceID: v.optional(deviceId) })),
+  runtimeConfig: v.optional(
+    v.object({ deviceID: v.optional(deviceId), CNIDeviceInfoFile: v.optional(deviceInfoFile) }),
+  ),
   manifold: v.optional(
     v.object({
       ...manifoldEntries,

@@ -1,16 +1,21 @@
 // Finds the device that a configuration names: an interface of the host, or a PCI device without one because a
 // user-space driver has it.
+
+import { deviceKey } from '../../pkg/attach/saved-device.ts';
 import { ManifoldError } from '../../pkg/errors/manifold-error.ts';
 import type { Link, Namespace } from '../../pkg/kernel/kernel.ts';
-import type { Sysfs } from '../../pkg/kernel/sysfs.ts';
+import { mainNetdev, type Netdev, portOf } from '../../pkg/pci/netdev.ts';
+import { isUserSpaceDriver, type PciDevice } from '../../pkg/pci/pci-device.ts';
+import type { Sysfs } from '../../pkg/pci/sysfs.ts';
 import { describeSelector, type HostDeviceConfig } from './config.ts';
 
-export type Located =
-  | { readonly kind: 'link'; readonly link: Link; readonly pci: string | undefined }
-  | { readonly kind: 'user-space'; readonly pci: string; readonly driver: string };
-
-/** Drivers that hand a PCI device to user space (DPDK): it has no network interface then. */
-const USER_SPACE_DRIVERS: ReadonlySet<string> = new Set(['vfio-pci', 'uio_pci_generic', 'igb_uio']);
+export type Located = {
+  /** Lets the device have one holder only. */
+  readonly key: string;
+} & (
+  | { readonly kind: 'link'; readonly link: Link; readonly pci: PciDevice | undefined }
+  | { readonly kind: 'user-space'; readonly pci: PciDevice; readonly driver: string }
+);
 
 /** @throws ManifoldError 'not-found', saying what the host has, or that the PCI device has no driver */
 export function locateDevice(
@@ -20,62 +25,51 @@ export function locateDevice(
   network: string,
 ): Located {
   const { device, hwaddr, kernelpath, pciBusID, runtimeConfig } = config;
+  const found = (link: Link | undefined, pci?: PciDevice) => {
+    if (link === undefined) throw missing(host, config, network, 'the host has no such interface');
+    return locatedLink(sysfs, link, pci);
+  };
+  const named = (netdev: Netdev | undefined) =>
+    netdev === undefined ? undefined : host.link({ name: netdev.name });
+  const byPci = (address: string, pci: PciDevice | undefined): Located => {
+    if (pci === undefined) throw missing(host, config, network, `there is no PCI device ${address}`);
+    if (pci.driver === undefined) throw driverless(pci);
+    if (isUserSpaceDriver(pci.driver))
+      return { key: `pci:${pci.address}`, kind: 'user-space', pci, driver: pci.driver };
+    return found(named(mainNetdev(pci.netdevs) ?? pci.netdevs[0]), pci);
+  };
   const deviceID = runtimeConfig?.deviceID;
   if (deviceID !== undefined) {
-    if (sysfs.hasPciDevice(deviceID)) return byPci(host, sysfs, deviceID, config, network);
-    if (sysfs.hasAuxiliaryDevice(deviceID))
-      return firstOf(host, sysfs.netdevsOfAuxiliary(deviceID), undefined, config, network);
-    throw missing(host, config, network, `there is no PCI or auxiliary device ${deviceID}`);
+    const pci = sysfs.pci(deviceID);
+    if (pci !== undefined) return byPci(deviceID, pci);
+    const auxiliary = sysfs.auxiliary(deviceID);
+    if (auxiliary === undefined)
+      throw missing(host, config, network, `there is no PCI or auxiliary device ${deviceID}`);
+    return found(named(mainNetdev(auxiliary.netdevs)));
   }
-  if (device !== undefined) return found(host.link({ name: device }), undefined, host, config, network);
+  if (device !== undefined) return found(host.link({ name: device }));
   if (hwaddr !== undefined) {
     // A macvlan or VLAN may share the MAC of the NIC below it: the NIC is meant.
     const same = host.links().filter((link) => link.mac === hwaddr);
-    const link = same.find((one) => one.parentIndex === undefined) ?? same[0];
-    return found(link, undefined, host, config, network);
+    return found(same.find((one) => one.parentIndex === undefined) ?? same[0]);
   }
-  if (kernelpath !== undefined)
-    return firstOf(host, sysfs.netdevsOfPath(kernelpath), undefined, config, network);
-  return byPci(host, sysfs, pciBusID ?? '', config, network);
+  if (kernelpath !== undefined) {
+    const netdevs = sysfs.netdevsOfPath(kernelpath);
+    return found(named(mainNetdev(netdevs) ?? netdevs[0]));
+  }
+  return byPci(pciBusID ?? '', sysfs.pci(pciBusID ?? ''));
 }
 
-function byPci(
-  host: Namespace,
-  sysfs: Sysfs,
-  pci: string,
-  config: HostDeviceConfig,
-  network: string,
-): Located {
-  if (!sysfs.hasPciDevice(pci)) throw missing(host, config, network, `there is no PCI device ${pci}`);
-  const driver = sysfs.driverOfPci(pci);
-  if (driver === undefined)
-    throw new ManifoldError('not-found', `Cannot take PCI device ${pci}: it is bound to no driver`, {
-      hint: `Bind it to its network driver, or to vfio-pci for use in user space; see /sys/bus/pci/devices/${pci}.`,
-    });
-  if (USER_SPACE_DRIVERS.has(driver)) return { kind: 'user-space', pci, driver };
-  return firstOf(host, sysfs.netdevsOfPci(pci), pci, config, network);
+function locatedLink(sysfs: Sysfs, link: Link, known: PciDevice | undefined): Located {
+  const pci = known ?? (link.device?.bus === 'pci' ? sysfs.pci(link.device.name) : undefined);
+  const netdev = sysfs.netdev(link.name);
+  return { key: deviceKey(link, netdev === undefined ? '' : portOf(netdev)), kind: 'link', link, pci };
 }
 
-function firstOf(
-  host: Namespace,
-  names: readonly string[],
-  pci: string | undefined,
-  config: HostDeviceConfig,
-  network: string,
-): Located {
-  const name = names[0];
-  return found(name === undefined ? undefined : host.link({ name }), pci, host, config, network);
-}
-
-function found(
-  link: Link | undefined,
-  pci: string | undefined,
-  host: Namespace,
-  config: HostDeviceConfig,
-  network: string,
-): Located {
-  if (link === undefined) throw missing(host, config, network, 'the host has no such interface');
-  return { kind: 'link', link, pci: pci ?? (link.device?.bus === 'pci' ? link.device.name : undefined) };
+function driverless({ address }: PciDevice): ManifoldError {
+  return new ManifoldError('not-found', `Cannot take PCI device ${address}: it is bound to no driver`, {
+    hint: `Bind it to its network driver, or to vfio-pci for use in user space; see /sys/bus/pci/devices/${address}.`,
+  });
 }
 
 function missing(host: Namespace, config: HostDeviceConfig, network: string, why: string): ManifoldError {

@@ -1,5 +1,5 @@
 // The macvlan plugin: one more MAC on a NIC of the host, as an interface of the pod.
-import { type Attachable, attachInterface, type PutLink } from '../../pkg/attach/attach-interface.ts';
+import { type Attachable, attachInterface, type Put } from '../../pkg/attach/attach-interface.ts';
 import { checkInterface } from '../../pkg/attach/check-interface.ts';
 import { type AttachDeps, podOf } from '../../pkg/attach/deps.ts';
 import { collectInterfaces, detachInterface } from '../../pkg/attach/detach-interface.ts';
@@ -45,7 +45,7 @@ function add(deps: AttachDeps, call: AddCall<MacvlanConfig>) {
   });
   const what: Attachable = {
     plugin: NAME,
-    saved: {},
+    save: () => ({}),
     put: (pod) => put(deps, call, pod, macs),
     putUndoesItself: true,
     retract: retractMacvlan,
@@ -59,7 +59,7 @@ function put(
   call: AddCall<MacvlanConfig>,
   pod: Namespace,
   macs: readonly (string | undefined)[],
-): PutLink {
+): Put {
   const { config, ifname } = call;
   const place = config.linkInContainer ? pod : deps.kernel.host();
   const parent = findParentUp(place, config, call.network);

@@ -1,10 +1,10 @@
 // What every shipped program stands on: the real kernel, sysfs, and store and API client made once a process.
 import type { AttachDeps, StoreLocation } from '../../pkg/attach/deps.ts';
 import { createKernel } from '../../pkg/kernel/linux-kernel.ts';
-import { createSysfs, type Sysfs } from '../../pkg/kernel/sysfs.ts';
 import type { KubeClient } from '../../pkg/kube/kube-client.ts';
 import { openKubeClient } from '../../pkg/kube/open-kube-client.ts';
 import type { Logger } from '../../pkg/log/logger.ts';
+import { createSysfs, type Sysfs } from '../../pkg/pci/sysfs.ts';
 import type { NodeStore } from '../../pkg/state/node-store.ts';
 import { openNodeStore } from '../../pkg/state/open-node-store.ts';
 

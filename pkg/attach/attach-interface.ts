@@ -21,27 +21,30 @@ export interface ManifoldConfig {
   readonly manifold: StoreLocation;
 }
 
-/** A link that was put into the pod's namespace under its final name. */
-export interface PutLink {
-  readonly link: Link;
+export interface Put {
+  /**
+   * In the pod's namespace, under its final name. Undefined for a device that stays outside (a user-space driver;
+   * `saved.outside` is true): addresses are then only reported.
+   */
+  readonly link: Link | undefined;
   /** Kept in the record for DEL and CHECK. */
   readonly saved: InterfaceRecord['saved'];
+  /** What the result says of the interface beyond name, MAC, MTU and sandbox. */
+  readonly extra?: Pick<CniInterface, 'pciID' | 'mac'>;
 }
 
-export interface Attachable {
+/** `S`: what DEL needs, if this process dies right after the first effect. */
+export interface Attachable<S extends InterfaceRecord['saved'] = InterfaceRecord['saved']> {
   /** Name of the plugin. */
   readonly plugin: string;
   /** Identity of a device that can have one holder only. */
   readonly device?: string;
-  /** What DEL needs if this process dies right after the first effect. */
-  readonly saved: InterfaceRecord['saved'];
-  /** Undefined for a device that stays outside (a user-space driver; `saved.outside` is true): addresses are then only reported. */
-  readonly put: ((pod: Namespace) => PutLink) | undefined;
+  /** Reads what will be changed: called when `device` is this call's alone, and written down before the first change. */
+  readonly save: () => S;
+  readonly put: (pod: Namespace, saved: S) => Put;
   /** True when a `put` that throws has undone itself: a link under the name is then somebody else's. */
   readonly putUndoesItself: boolean;
   readonly retract: Retract;
-  /** What the result says of the interface beyond name, MAC, MTU and sandbox. */
-  readonly extra?: Pick<CniInterface, 'pciID' | 'mac'>;
 }
 
 const ANNOUNCE = { times: 3, carrierMs: 200 };
@@ -50,10 +53,10 @@ const ANNOUNCE = { times: 3, carrierMs: 200 };
  * @throws ManifoldError the first cause; everything done before it has been undone (what could not be is logged and
  *   kept in the record, so that DEL finishes it)
  */
-export async function attachInterface(
+export async function attachInterface<S extends InterfaceRecord['saved']>(
   deps: AttachDeps,
   call: AddCall<ManifoldConfig>,
-  what: Attachable,
+  what: Attachable<S>,
 ): Promise<CniResult> {
   refuseCircle(call, what.plugin);
   const store = deps.openStore(call.config.manifold);
@@ -61,7 +64,7 @@ export async function attachInterface(
   try {
     await clearLeftovers(deps, store, call, what.plugin, what.retract);
     refuseExisting(call, pod);
-    const record: InterfaceRecord = {
+    const claim: InterfaceRecord = {
       containerId: call.containerId,
       ifname: call.ifname,
       network: call.network,
@@ -71,50 +74,54 @@ export async function attachInterface(
       netnsId: pod.id,
       ...(what.device === undefined ? {} : { device: what.device }),
       state: 'adding',
-      saved: what.saved,
+      saved: {},
       writer: store.writer,
     };
     deps.step('record');
-    store.transaction(() => {
+    const saved = store.transaction(() => {
       // Leftovers are cleared: what stands here now was written since, by a call that was quicker.
-      if (store.interfaces.get(record) !== undefined) throw attachedMeanwhile(record);
-      store.interfaces.claim(record);
+      if (store.interfaces.get(claim) !== undefined) throw attachedMeanwhile(claim);
+      store.interfaces.claim(claim);
+      // Only now is a DEL that had the device sure to be through with it.
+      const now = what.save();
+      store.interfaces.finish({ ...claim, saved: now });
+      return now;
     });
-    return await attachRecorded(deps, store, call, what, pod, record);
+    return await attachRecorded(deps, store, call, what, pod, { ...claim, saved });
   } finally {
     pod.close();
   }
 }
 
-async function attachRecorded(
+async function attachRecorded<S extends InterfaceRecord['saved']>(
   deps: AttachDeps,
   store: NodeStore,
   call: AddCall<ManifoldConfig>,
-  what: Attachable,
+  what: Attachable<S>,
   pod: Namespace,
-  record: InterfaceRecord,
+  record: InterfaceRecord & { readonly saved: S },
 ): Promise<CniResult> {
   const type = ipamType(call.raw);
-  let put: PutLink | undefined;
+  let put: Put | undefined;
   let ipam: CniResult | undefined;
   let askedIpam = false;
   try {
     deps.step('put');
-    put = what.put?.(pod);
+    put = what.put(pod, record.saved);
     deps.step('ipam');
     askedIpam = type !== undefined;
     ipam = type === undefined ? undefined : await addIpam(call, type);
     deps.step('configure');
-    const link = put === undefined ? undefined : configureLink(call, pod, put, ipam);
+    const link = put.link === undefined ? undefined : configureLink(call, pod, put.link, ipam);
     const made: CniInterface = {
       name: call.ifname,
       ...(link?.mac === undefined ? {} : { mac: link.mac }),
       ...(link === undefined ? {} : { mtu: link.mtu }),
       sandbox: call.netns,
-      ...what.extra,
+      ...put.extra,
     };
     deps.step('finish');
-    finishRecord(store, { ...record, ...(put === undefined ? {} : { saved: put.saved }) });
+    finishRecord(store, { ...record, saved: put.saved });
     deps.step('announce');
     if (link !== undefined && ipam?.ips !== undefined) {
       const addresses = ipam.ips.map((ip) => canonicalCidr(ip.address));
@@ -154,15 +161,15 @@ function isOwn(store: NodeStore, record: InterfaceRecord): boolean {
 function configureLink(
   call: AddCall<ManifoldConfig>,
   pod: Namespace,
-  put: PutLink,
+  put: Link,
   ipam: CniResult | undefined,
 ): Link {
-  refuseSmallMtu(call, put.link, ipam);
+  refuseSmallMtu(call, put, ipam);
   const want = wantedInterface({ name: call.ifname }, ipam);
   const report = (text: string) => call.log.error('could not undo', { ifname: call.ifname, reason: text });
   const place = { parent: pod, pod, name: call.ifname, report };
-  applySteps(planInterface(want, readInterface(pod, want)), place, put.link.index);
-  return pod.link({ index: put.link.index }) ?? put.link;
+  applySteps(planInterface(want, readInterface(pod, want)), place, put.index);
+  return pod.link({ index: put.index }) ?? put;
 }
 
 const IPV6_MIN_MTU = 1280;

@@ -117,6 +117,10 @@ export interface Link {
   readonly masterIndex: number | undefined;
   /** IFLA_PARENT_DEV_NAME and _BUS_NAME: "0000:3b:00.2" on "pci". */
   readonly device: { readonly bus: string; readonly name: string } | undefined;
+  /** IFLA_PHYS_PORT_NAME: "p0", "pf0vf3"; tells apart the interfaces of one device. */
+  readonly portName: string | undefined;
+  /** IFLA_PHYS_PORT_ID in hexadecimal: of a device with several ports. */
+  readonly portId: string | undefined;
   readonly macvlan: { readonly mode: MacvlanMode; readonly bcQueueLength: number | undefined } | undefined;
   /** IFLA_VFINFO_LIST of a physical function; only from link(), empty in links(). */
   readonly vfs: readonly VirtualFunction[];

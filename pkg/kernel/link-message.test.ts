@@ -18,6 +18,8 @@ describe('a link that this machine has none of', () => {
         attribute(54, Buffer.from('02005e0053ff', 'hex')),
         string(57, 'pci'),
         string(56, '0000:3b:00.0'),
+        string(38, 'pf0vf3'),
+        attribute(34, Buffer.from('0c42a1', 'hex')),
         nested(22, [vf]),
       ),
     );
@@ -27,6 +29,8 @@ describe('a link that this machine has none of', () => {
       mac: '02:00:5e:00:53:01',
       permMac: '02:00:5e:00:53:ff',
       device: { bus: 'pci', name: '0000:3b:00.0' },
+      portName: 'pf0vf3',
+      portId: '0c42a1',
       up: true,
       running: true,
       multicast: true,

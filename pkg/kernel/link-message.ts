@@ -34,7 +34,9 @@ const IFLA_LINKINFO = 18;
 const IFLA_IFALIAS = 20;
 const IFLA_VFINFO_LIST = 22;
 const IFLA_EXT_MASK = 29;
+const IFLA_PHYS_PORT_ID = 34;
 const IFLA_LINK_NETNSID = 37;
+const IFLA_PHYS_PORT_NAME = 38;
 const IFLA_MAX_MTU = 51;
 const IFLA_PROP_LIST = 52;
 const IFLA_ALT_IFNAME = 53;
@@ -127,6 +129,8 @@ export function parseLink(payload: Buffer): Link {
     masterIndex: u32Of(found, IFLA_MASTER),
     device:
       device === undefined ? undefined : { bus: textOf(found, IFLA_PARENT_DEV_BUS_NAME) ?? '', name: device },
+    portName: textOf(found, IFLA_PHYS_PORT_NAME),
+    portId: found.get(IFLA_PHYS_PORT_ID)?.toString('hex'),
     macvlan: kind === 'macvlan' ? parseMacvlan(nestedOf(info, IFLA_INFO_DATA)) : undefined,
     vfs: vfs === undefined ? [] : readVirtualFunctions(vfs, mac?.length ?? 6),
   };

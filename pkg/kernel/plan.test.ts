@@ -29,6 +29,8 @@ const link: Link = {
   kind: 'macvlan',
   parentIndex: 3,
   parentNetnsId: 0,
+  portName: undefined,
+  portId: undefined,
   masterIndex: undefined,
   device: undefined,
   macvlan: { mode: 'bridge', bcQueueLength: 1000 },

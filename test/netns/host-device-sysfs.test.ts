@@ -9,8 +9,8 @@ import { createIpam } from '../../ipam/plugin.ts';
 import { createProgramDeps } from '../../meta/bin/program-deps.ts';
 import { answerCall } from '../../pkg/cni/answer.ts';
 import type { JsonObject, Plugin, Verb } from '../../pkg/cni/plugin.ts';
-import { createSysfs } from '../../pkg/kernel/sysfs.ts';
 import { silentLogger } from '../../pkg/log/logger.ts';
+import { createSysfs } from '../../pkg/pci/sysfs.ts';
 import { makeHostNic, makeNetns, type TestNetns, type TestNic } from '../kit/netns.ts';
 
 let directory: string;

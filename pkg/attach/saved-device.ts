@@ -1,7 +1,7 @@
 // What a device was before the first change, as it stands in its record, and the way back. Pure.
 import * as v from 'valibot';
-import type { JsonObject } from '../../pkg/cni/plugin.ts';
-import type { Address, Link, LinkChange, NewRoute, Route } from '../../pkg/kernel/kernel.ts';
+import type { JsonObject } from '../cni/plugin.ts';
+import type { Address, Link, LinkChange, NewRoute, Route } from '../kernel/kernel.ts';
 
 const linkSchema = v.object({
   index: v.number(),
@@ -11,6 +11,9 @@ const linkSchema = v.object({
   permMac: v.optional(v.string()),
   /** "pci/0000:3b:00.2" */
   bus: v.optional(v.string()),
+  /** Where one device has several interfaces: representors, ports. */
+  portName: v.optional(v.string()),
+  portId: v.optional(v.string()),
   mtu: v.number(),
   up: v.boolean(),
   promisc: v.boolean(),
@@ -65,7 +68,7 @@ const RTPROT_KERNEL = 2;
 const RT_TABLE_LOCAL = 255;
 
 /** @param addresses @param routes all of the device, as the host has them @param master what it is a port of */
-export function saveDevice(
+export function describeDevice(
   link: Link,
   addresses: readonly Address[],
   routes: readonly Route[],
@@ -81,6 +84,8 @@ export function saveDevice(
       ...(mac === undefined ? {} : { mac }),
       ...(permMac === undefined ? {} : { permMac }),
       ...(link.device === undefined ? {} : { bus: `${link.device.bus}/${link.device.name}` }),
+      ...(link.portName === undefined ? {} : { portName: link.portName }),
+      ...(link.portId === undefined ? {} : { portId: link.portId }),
       ...{ mtu, up, promisc, allmulti, multicast, arp, txQueueLength, group },
       alias: link.alias ?? '',
       altnames: [...link.altnames],
@@ -130,7 +135,12 @@ function defined<T extends object>(record: T): { [K in keyof T]: Exclude<T[K], u
 export function isDevice(saved: SavedDevice, link: Link, podName: string | undefined): boolean {
   const { host } = saved;
   if (host.bus !== undefined)
-    return link.device !== undefined && `${link.device.bus}/${link.device.name}` === host.bus;
+    return (
+      link.device !== undefined &&
+      `${link.device.bus}/${link.device.name}` === host.bus &&
+      (host.portName === undefined || host.portName === link.portName) &&
+      (host.portId === undefined || host.portId === link.portId)
+    );
   if (host.permMac !== undefined && link.permMac !== undefined) return host.permMac === link.permMac;
   if (host.kind !== link.kind) return false;
   const sameMac = host.mac !== undefined && link.mac === host.mac;
@@ -143,8 +153,12 @@ export function isDevice(saved: SavedDevice, link: Link, podName: string | undef
   return (link.name === host.name && (sameMac || sameIndex || samePeer)) || (sameIndex && sameMac);
 }
 
-/** The key that lets a device have one holder only. */
-export function deviceKey(link: Link): string {
-  if (link.device !== undefined) return `${link.device.bus}:${link.device.name}`;
+/**
+ * The key that lets a device have one holder only.
+ * @param port what tells this interface from the main one of its device: a representor, a second port
+ */
+export function deviceKey(link: Link, port = ''): string {
+  if (link.device !== undefined)
+    return `${link.device.bus}:${link.device.name}${port === '' ? '' : `/${port}`}`;
   return link.permMac === undefined ? `link:${link.index}` : `mac:${link.permMac}`;
 }
