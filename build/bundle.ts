@@ -6,6 +6,8 @@ import { type BuildOptions, build, type Metafile, type Plugin } from 'esbuild';
 /** What a runtime can exec, and the file that it starts with. */
 export const PROGRAMS = ['manifold', 'macvlan', 'host-device', 'manifold-ipam'] as const;
 export const CLI = 'manifold-cli';
+/** A script only: an executable is made to start fast and without a compiler, which is wrong for what runs for months. */
+export const AGENT = 'manifold-agent';
 
 /**
  * A snapshot may hold no built-in module, and a script starts sooner when it loads only those that it uses. So
@@ -78,10 +80,10 @@ async function bundleCli(entry: string, outfile: string): Promise<Metafile> {
   return metafile;
 }
 
-/** dist/js: every program and the command line. Returns what each file was made of. */
+/** dist/js: every program, the agent and the command line. Returns what each file was made of. */
 export async function bundleScripts(root: string, directory: string): Promise<Record<string, Metafile>> {
   const made: Record<string, Metafile> = {};
-  for (const name of PROGRAMS)
+  for (const name of [...PROGRAMS, AGENT])
     made[name] = await bundleProgram(
       join(root, 'meta/bin', `${name}.ts`),
       join(directory, `${name}.cjs`),

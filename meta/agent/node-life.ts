@@ -1,0 +1,67 @@
+// For how long each node has shown no life: its kubelet's Lease and its agent's have not changed. By the own monotonic
+// clock alone, since the clock of a machine that is lost may have been wrong.
+
+interface Sign {
+  readonly version: string | undefined;
+  readonly sinceMs: number;
+}
+
+/** What looks lie further apart than this is not silence that was watched. */
+const GAP = 3;
+
+export class NodeLife {
+  readonly #everyMs: number;
+  #lookedMs: number | undefined;
+  #kubelets = new Map<string, Sign>();
+  #agents = new Map<string, Sign>();
+
+  /** @param everyMs how often it is looked at */
+  constructor(everyMs: number) {
+    this.#everyMs = everyMs;
+  }
+
+  /**
+   * One look at the kubelets' Leases.
+   * @param versions the resourceVersion of each node's; absent for a node that has none
+   * @param nodes whose life matters: all others are forgotten
+   */
+  seeKubelets(versions: ReadonlyMap<string, string>, nodes: Iterable<string>, nowMs: number): void {
+    // While nobody looked, the API server may have been away, and every node silent.
+    if (this.#lookedMs === undefined || nowMs - this.#lookedMs > GAP * this.#everyMs) {
+      this.#kubelets.clear();
+      this.#agents.clear();
+    }
+    this.#lookedMs = nowMs;
+    const kubelets = new Map<string, Sign>();
+    const agents = new Map<string, Sign>();
+    for (const node of nodes) {
+      const version = versions.get(node);
+      kubelets.set(node, changed(this.#kubelets.get(node), version, nowMs));
+      const agent = this.#agents.get(node);
+      if (agent !== undefined) agents.set(node, agent);
+    }
+    this.#kubelets = kubelets;
+    this.#agents = agents;
+  }
+
+  /** One look at the Lease of a node's agent: undefined where there is none. */
+  seeAgent(node: string, version: string | undefined, nowMs: number): void {
+    this.#agents.set(node, changed(this.#agents.get(node), version, nowMs));
+  }
+
+  /** Of the kubelet alone: where that is short, nobody needs to look at the agent's. */
+  kubeletSilentMs(node: string, nowMs: number): number {
+    return silence(this.#kubelets.get(node), nowMs);
+  }
+
+  /** Of both: 0 as long as one of them was never looked at. */
+  silentMs(node: string, nowMs: number): number {
+    return Math.min(silence(this.#kubelets.get(node), nowMs), silence(this.#agents.get(node), nowMs));
+  }
+}
+
+const changed = (before: Sign | undefined, version: string | undefined, nowMs: number): Sign =>
+  before === undefined || before.version !== version ? { version, sinceMs: nowMs } : before;
+
+const silence = (sign: Sign | undefined, nowMs: number): number =>
+  sign === undefined ? 0 : nowMs - sign.sinceMs;

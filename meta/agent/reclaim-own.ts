@@ -1,0 +1,224 @@
+// One pass over the leases of this node: what calls left undone is finished, what dead pods hold is ended, what live
+// ones hold is kept right.
+import { finishReleases } from '../../ipam/finish-releases.ts';
+import type { ClusterLeaseRecord, NodeStore } from '../../pkg/state/node-store.ts';
+import type { AgentDeps, AgentSettings } from './agent-deps.ts';
+import { atOnce } from './at-once.ts';
+import { endOwn } from './end-own.ts';
+import type { Mirror } from './mirror.ts';
+import { type NodeEvidence, readAnswering, readEvidence } from './node-evidence.ts';
+import { type OwnDecision, type OwnFacts, planOwn } from './plan-reclaim.ts';
+import { readPod } from './read-pod.ts';
+import { repairRows } from './repair-rows.ts';
+import { SaidOnce } from './said-once.ts';
+import { isOfPod, type SeenLease } from './seen-lease.ts';
+import type { SeenPod } from './seen-pod.ts';
+import { Suspects } from './suspects.ts';
+
+/** Finished in one pass, one after the other. */
+const MOST_RELEASES = 200;
+const ASKED_AT_ONCE = 4;
+
+export interface OwnMirrors {
+  readonly pods: Pick<Mirror<SeenPod>, 'synced' | 'values'>;
+  readonly leases: Pick<Mirror<SeenLease>, 'synced' | 'values'>;
+}
+
+/** Something that may have to be ended: a lease of the cluster, a row of this node, or both. */
+export interface Holding {
+  readonly key: string;
+  readonly name: string;
+  readonly address: string;
+  readonly owner: SeenLease['owner'];
+  readonly lease: SeenLease | undefined;
+  readonly row: ClusterLeaseRecord | undefined;
+}
+
+/** What is remembered from pass to pass. */
+export class OwnReclaim {
+  readonly suspects = new Suspects();
+  readonly said = new SaidOnce();
+  readonly #deps: AgentDeps;
+  readonly #settings: AgentSettings;
+  readonly #mirrors: OwnMirrors;
+
+  constructor(deps: AgentDeps, settings: AgentSettings, mirrors: OwnMirrors) {
+    this.#deps = deps;
+    this.#settings = settings;
+    this.#mirrors = mirrors;
+  }
+
+  /**
+   * @returns after how many milliseconds what looks dead now is to be looked at again
+   * @throws ManifoldError when the store or the API server cannot be used: nothing was ended on a guess
+   */
+  async pass(signal: AbortSignal): Promise<number | undefined> {
+    const store = this.#deps.openStore();
+    try {
+      await this.#finish(store, signal);
+      const { pods, leases } = this.#mirrors;
+      if (pods.synced && leases.synced) await this.#reclaim(store, signal);
+      return this.suspects.any ? this.#settings.timings.suspect : undefined;
+    } finally {
+      store?.close();
+      this.suspects.endPass();
+      this.said.endPass();
+    }
+  }
+
+  async #finish(store: NodeStore | undefined, signal: AbortSignal): Promise<void> {
+    if (store === undefined) return;
+    const { client, kernel, log } = this.#deps;
+    const { nodeName } = this.#settings;
+    const count = await finishReleases({ client, store, kernel, nodeName }, MOST_RELEASES, signal);
+    if (count > 0) log.info('releases that were left undone are finished', { count });
+  }
+
+  async #reclaim(store: NodeStore | undefined, signal: AbortSignal): Promise<void> {
+    const { kernel, log, client, namespaces } = this.#deps;
+    const living = livingPods(this.#mirrors.pods.values());
+    const evidence = store && readEvidence(store, kernel);
+    if (evidence && !evidence.seesNamespaces((owner) => living.get(owner) === 'living')) {
+      if (this.said.isNew('blind'))
+        log.error('no namespace of this node can be seen: nothing is ended', {
+          hint: 'Run the agent with hostPID, and with /run/netns and /var/run/netns of the node mounted with mountPropagation HostToContainer.',
+        });
+      return;
+    }
+    const asking: [Holding, OwnFacts][] = [];
+    for (const holding of holdings(this.#mirrors.leases.values(), evidence?.rows ?? [])) {
+      const facts = this.#factsOf(holding, evidence, living);
+      const decision = planOwn(facts, this.#settings.timings.suspect);
+      if (decision.do === 'ask') asking.push([holding, facts]);
+      else this.#settle(holding, decision);
+    }
+    if (asking.length > 0) {
+      const found = new Map<string, SeenPod | undefined>();
+      await atOnce(asking, ASKED_AT_ONCE, async ([{ owner }]) => {
+        const name = `${owner.podNamespace}/${owner.podName}`;
+        if (!found.has(name)) found.set(name, await readPod(client, owner, signal));
+      });
+      // After the API server was asked, not before: what is looked at last is newest.
+      const rows = evidence?.rows ?? [];
+      const answering = readAnswering(kernel, [...namespaces(), ...rows.map(({ netns }) => netns)]);
+      for (const [holding, facts] of asking) {
+        const { owner, address } = holding;
+        const pod = podState(found.get(`${owner.podNamespace}/${owner.podName}`), owner.uid);
+        const answers = answersFor(holding, answering, kernel, rows);
+        const decision = planOwn({ ...facts, asked: { pod, answers } }, this.#settings.timings.suspect);
+        this.#settle(holding, decision);
+        if (decision.do !== 'end') continue;
+        const outcome = await endOwn(this.#deps, this.#settings, store, holding, signal);
+        log.info('a lease without a living holder', {
+          ...{ address, lease: holding.name, because: decision.because, outcome },
+          ...describe(holding),
+        });
+        this.suspects.clear(holding.key);
+      }
+    }
+    if (store !== undefined && evidence !== undefined)
+      await repairRows({ ...this.#deps, store }, this.#settings, {
+        ...{ evidence, suspects: this.suspects, said: this.said },
+        leases: [...this.#mirrors.leases.values()],
+        isLiving: (owner) => living.get(owner) === 'living',
+        signal,
+      });
+  }
+
+  #factsOf(
+    { key, owner }: Holding,
+    evidence: NodeEvidence | undefined,
+    living: ReadonlyMap<string, 'living' | 'ended'>,
+  ): OwnFacts {
+    const isPod = isOfPod(owner);
+    const facts: OwnFacts = {
+      isPod,
+      mirrored: living.get(owner.uid) ?? 'unseen',
+      sandbox: evidence?.sandbox(owner.uid) ?? 'none',
+      suspected: { passes: 0, ms: 0 },
+    };
+    // Whoever would be kept whatever was suspected before is not suspected.
+    if (planOwn(facts).do === 'keep') return facts;
+    return { ...facts, suspected: this.suspects.note(key, this.#deps.monotonicMs()) };
+  }
+
+  #settle(holding: Holding, decision: OwnDecision): void {
+    if (decision.do !== 'keep' || !decision.odd) return;
+    if (this.said.isNew(`kept ${holding.key}`))
+      this.#deps.log.warn('a lease is kept', {
+        ...{ address: holding.address, lease: holding.name, because: decision.because },
+        ...describe(holding),
+      });
+  }
+}
+
+/** By every UID that a runtime may have been given. */
+function livingPods(pods: Iterable<SeenPod>): Map<string, 'living' | 'ended'> {
+  const states = new Map<string, 'living' | 'ended'>();
+  for (const { uids, hasEnded } of pods)
+    for (const uid of uids) states.set(uid, hasEnded ? 'ended' : 'living');
+  return states;
+}
+
+function* holdings(
+  leases: Iterable<SeenLease>,
+  rows: readonly ClusterLeaseRecord[],
+): Generator<Holding, void, undefined> {
+  const byKey = new Map(rows.map((row) => [keyOf(row.name, row.owner, row.ifname), row]));
+  for (const lease of leases) {
+    if (lease.phase !== 'Held') continue;
+    const { name, address } = lease;
+    const key = keyOf(name, lease.owner.uid, lease.owner.ifname);
+    const row = byKey.get(key);
+    byKey.delete(key);
+    // The row knows the newest sandbox: the object may be behind.
+    yield { key, name, address, owner: row === undefined ? lease.owner : ownerOfRow(row), lease, row };
+  }
+  // Rows whose lease the mirror lacks: another's by now, or gone, or only late.
+  for (const [key, row] of byKey)
+    if (row.state === 'held')
+      yield { key, name: row.name, address: row.address, owner: ownerOfRow(row), lease: undefined, row };
+}
+
+const keyOf = (name: string, owner: string, ifname: string): string => `${name} ${owner} ${ifname}`;
+
+const ownerOfRow = ({ pod, owner, ifname, containerId }: ClusterLeaseRecord): SeenLease['owner'] => ({
+  podNamespace: pod.namespace,
+  podName: pod.name,
+  uid: owner,
+  ifname,
+  containerId,
+});
+
+export function podState(pod: SeenPod | undefined, uid: string): 'living' | 'ended' | 'none' {
+  if (pod === undefined || !pod.uids.includes(uid)) return 'none';
+  return pod.hasEnded ? 'ended' : 'living';
+}
+
+/** Another domain may have the same address: what is known to have it there does not count. */
+function answersFor(
+  { name, address }: Holding,
+  answering: ReadonlyMap<string, readonly string[]>,
+  kernel: AgentDeps['kernel'],
+  rows: readonly ClusterLeaseRecord[],
+): boolean {
+  const ids = answering.get(address) ?? [];
+  if (ids.length === 0) return false;
+  const elsewhere = rows.filter((row) => row.address === address && row.name !== name);
+  const theirs = new Set(elsewhere.map(({ netns }) => idAt(kernel, netns)));
+  return ids.some((id) => !theirs.has(id));
+}
+
+function idAt(kernel: AgentDeps['kernel'], path: string): string | undefined {
+  const namespace = kernel.openIfThere(path);
+  namespace?.close();
+  return namespace?.id;
+}
+
+const describe = ({ owner }: Holding) => ({
+  ...(owner.podName === undefined
+    ? { container: owner.containerId }
+    : { pod: `${owner.podNamespace}/${owner.podName}` }),
+  uid: owner.uid,
+  interface: owner.ifname,
+});

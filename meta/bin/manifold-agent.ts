@@ -1,0 +1,88 @@
+// manifold-agent: flags, signals, the real things that the agent stands on.
+import { hostname } from 'node:os';
+import { argv, env, exit, pid } from 'node:process';
+import { writeAll } from '../../pkg/cni/stdio.ts';
+import { isManifoldError } from '../../pkg/errors/manifold-error.ts';
+import { createKernel } from '../../pkg/kernel/linux-kernel.ts';
+import { createKubeClient } from '../../pkg/kube/create-kube-client.ts';
+import { inClusterAccess } from '../../pkg/kube/in-cluster.ts';
+import { readKubeconfig } from '../../pkg/kube/kubeconfig.ts';
+import { createLogger } from '../../pkg/log/logger.ts';
+import { withLongLock } from '../../pkg/state/long-lock.ts';
+import { openNodeStore, storeIsThere } from '../../pkg/state/open-node-store.ts';
+import { runAgent } from '../agent/agent.ts';
+import { DEFAULT_TIMINGS } from '../agent/agent-deps.ts';
+import { namedNamespaces } from '../agent/node-evidence.ts';
+import { ensureNodeView } from '../agent/node-view.ts';
+import { type AgentOptions, HELP, parseAgentOptions } from '../agent/options.ts';
+import { boot } from './boot.ts';
+
+/** Set by the build from package.json; missing where the source runs as it is. */
+declare const MANIFOLD_VERSION: string | undefined;
+
+const VERSION = typeof MANIFOLD_VERSION === 'undefined' ? 'from source' : MANIFOLD_VERSION;
+/** The one before, of an upgrade, is ending. */
+const LOCK_WAIT_MS = 60_000;
+/** A pass waits for a plugin's transaction, not for a plugin that hangs in one. */
+const BUSY_TIMEOUT_MS = 1000;
+/** Whatever does not end by itself by then is cut off: nothing is lost by it. */
+const END_MS = 8000;
+
+async function main(): Promise<void> {
+  try {
+    const command = parseAgentOptions(argv.slice(2), env, hostname());
+    if ('print' in command) {
+      writeAll(1, command.print === 'help' ? HELP : `manifold-agent ${VERSION}\n`);
+      exit(0);
+    }
+    ensureNodeView(pid);
+    await serve(command.run);
+    exit(0);
+  } catch (error) {
+    if (!isManifoldError(error)) throw error;
+    writeAll(2, `${error.message}\n${error.hint === undefined ? '' : `${error.hint}\n`}`);
+    exit(1);
+  }
+}
+
+async function serve(options: AgentOptions): Promise<void> {
+  const { stateDir, runDir, kubeconfig, nodeName, namespace, nodeSilenceMs, logLevel } = options;
+  const log = createLogger({ level: logLevel, sink: (line) => writeAll(2, line) });
+  const access = kubeconfig === undefined ? inClusterAccess(env) : await readKubeconfig(kubeconfig);
+  const client = createKubeClient(access, { log, userAgent: `manifold-agent/${VERSION}` });
+  // Standard error is for lines of JSON.
+  process.removeAllListeners('warning').on('warning', ({ name, message }) => log.debug(name, { message }));
+  const stop = stopSignal();
+  const openStore = () =>
+    storeIsThere(stateDir)
+      ? openNodeStore(stateDir, { runDirectory: runDir, log, busyTimeoutMs: BUSY_TIMEOUT_MS })
+      : undefined;
+  await withLongLock(
+    stateDir,
+    'agent',
+    async (lost) => {
+      const deps = {
+        ...{ client, log, openStore, kernel: createKernel(), namespaces: namedNamespaces },
+        monotonicMs: () => performance.now(),
+      };
+      const settings = { nodeName, namespace, nodeSilenceMs, timings: DEFAULT_TIMINGS };
+      await runAgent(deps, settings, AbortSignal.any([stop, lost]));
+      if (lost.aborted)
+        log.error('another agent of this node has taken over', { reason: String(lost.reason) });
+    },
+    { waitMs: LOCK_WAIT_MS },
+  );
+}
+
+/** Comes with SIGTERM and SIGINT. */
+function stopSignal(): AbortSignal {
+  const stop = new AbortController();
+  for (const name of ['SIGTERM', 'SIGINT'] as const)
+    process.once(name, () => {
+      stop.abort();
+      setTimeout(() => exit(0), END_MS).unref();
+    });
+  return stop.signal;
+}
+
+boot(() => void main());
