@@ -1,0 +1,71 @@
+import { expect, test } from 'vitest';
+import { isManifoldError } from '../../pkg/errors/manifold-error.ts';
+import { ensureNodeView } from './node-view.ts';
+import { HELP, parseAgentOptions } from './options.ts';
+
+test('without flags everything has its default', () => {
+  expect(parseAgentOptions([], {}, 'Worker-1.Example')).toEqual({
+    run: {
+      kubeconfig: undefined,
+      nodeName: 'worker-1.example',
+      namespace: 'kube-system',
+      stateDir: '/var/lib/cni/manifold',
+      runDir: '/run/manifold',
+      nodeSilenceMs: 300_000,
+      logLevel: 'info',
+    },
+  });
+});
+
+test.each([
+  [['--node-name', 'a'], 'a'],
+  [[], 'from-env'],
+])('the name of the node with %o is %s', (argv, nodeName) => {
+  expect(parseAgentOptions(argv, { NODENAME: 'from-env' }, 'host')).toMatchObject({ run: { nodeName } });
+});
+
+test('every flag is in the help', () => {
+  for (const flag of [
+    'kubeconfig',
+    'node-name',
+    'namespace',
+    'state-dir',
+    'run-dir',
+    'node-silence',
+    'log-level',
+  ])
+    expect(HELP).toContain(`--${flag} `);
+  expect(parseAgentOptions(['--help'], {}, 'h')).toEqual({ print: 'help' });
+  expect(parseAgentOptions(['--version'], {}, 'h')).toEqual({ print: 'version' });
+});
+
+test.each([
+  [['--node-silence', '5'], '--node-silence'],
+  [['--node-silence', '59s'], 'at least "1m"'],
+  [['--log-level', 'loud'], '--log-level must be one of'],
+  [['--kubeconfig', ''], '--kubeconfig must not be empty'],
+  [['--kubeconfig'], '--kubeconfig'],
+  [['--what'], '--what'],
+  [['what'], 'what'],
+])('%o is refused by name', (argv, part) => {
+  const error = (() => {
+    try {
+      return parseAgentOptions(argv, {}, 'h');
+    } catch (thrown) {
+      return thrown;
+    }
+  })();
+  expect(isManifoldError(error, 'bad-config') && error.message).toContain(part);
+});
+
+test.each([
+  [1, 'node'],
+  [7, 'pause'],
+  [7, 'tini'],
+])('process %i beside %s sees only its container', (pid, first) => {
+  expect(() => ensureNodeView(pid, first)).toThrow('of a container, not of the node');
+});
+
+test('a process of the node sees the node', () => {
+  expect(() => ensureNodeView(4711, 'systemd')).not.toThrow();
+});
