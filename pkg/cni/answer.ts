@@ -28,10 +28,14 @@ export async function answerCall(plugin: Plugin, readStdin: ReadStdin, deps: Cal
   try {
     const parameters = readEnvironment(deps.env);
     if (parameters.verb === 'VERSION') return { exitCode: 0, output: versionAnswer(readStdin(false)) };
-    const raw = parseInput(readStdin(true));
-    version = versionOf(raw) ?? version;
-    const network = requireName(raw);
-    requireVersion(raw, parameters.verb);
+    const given = parseInput(readStdin(true));
+    version = versionOf(given) ?? version;
+    const network = requireName(given);
+    requireVersion(given, parameters.verb);
+    const { config: raw, remarks } = plugin.complete?.(given, {
+      env: deps.env,
+      forDel: parameters.verb === 'DEL',
+    }) ?? { config: given, remarks: [] };
     let refusal: string | undefined;
     const { config, options } =
       parameters.verb === 'DEL'
@@ -42,6 +46,7 @@ export async function answerCall(plugin: Plugin, readStdin: ReadStdin, deps: Cal
     log = openLog(options, deps.stderr).with({ plugin: plugin.name, verb: parameters.verb, network });
     if (refusal !== undefined)
       log.warn('configuration is wrong: DEL goes by what ADD wrote down', { reason: refusal });
+    for (const { event, fields } of remarks) log.info(event, fields);
     for (const { key, meant } of findMisspelt(plugin.config, raw)) log.warn('unknown key', { key, meant });
     refuseOwnNetns(parameters, deps);
     const { verb, path } = parameters;

@@ -18,6 +18,8 @@ export const manifoldEntries = {
   kubeconfig: optional(absolutePath()),
   /** The name of this node's Node object. @default the host name */
   nodeName: optional(text()),
+  /** open: Whereabouts may run beside us in this cluster, and must see what we claim. @default closed */
+  whereabouts: optional(oneOf(['open', 'closed'])),
 };
 
 /** The value of the key `manifold`; all defaults when it is absent. */

@@ -68,11 +68,25 @@ export interface Plugin<C = unknown> {
    * @default config
    */
   readonly delConfig?: GenericSchema<unknown, C>;
+  /**
+   * Makes a configuration whole that stands on other files, before it is parsed.
+   * @throws ManifoldError, but not for DEL
+   */
+  readonly complete?: (
+    raw: JsonObject,
+    options: { readonly env: Readonly<Record<string, string | undefined>>; readonly forDel: boolean },
+  ) => Completed;
   add(call: AddCall<C>): Promise<CniResult>;
   del(call: DelCall<C>): Promise<void>;
   check(call: CheckCall<C>): Promise<void>;
   status(call: Call<C>): Promise<void>;
   gc(call: GcCall<C>): Promise<void>;
+}
+
+/** A network configuration as a plugin takes it, and what the log is to say of that. */
+export interface Completed {
+  readonly config: JsonObject;
+  readonly remarks: readonly { readonly event: string; readonly fields: Readonly<Record<string, unknown>> }[];
 }
 
 /** What a call to another plugin may set differently from our own call. */
