@@ -1,6 +1,7 @@
 // What the allocator over the cluster's leases stands on. The agent gives the same.
 import type { Kernel } from '../pkg/kernel/kernel.ts';
 import type { KubeClient } from '../pkg/kube/kube-client.ts';
+import type { Logger } from '../pkg/log/logger.ts';
 import type { ClusterLeaseRecord, NodeStore } from '../pkg/state/node-store.ts';
 
 export interface ClusterDeps {
@@ -12,6 +13,8 @@ export interface ClusterDeps {
   readonly kernel: Pick<Kernel, 'openIfThere'>;
   /** Another allocator that works in the same cluster and must see our claims. */
   readonly reservations?: Reservations;
+  /** What could not be done now and is done later is told here. */
+  readonly log?: Logger;
   /** Called at each boundary between two effects; the crash tests die there. */
   readonly step?: (name: string) => void;
 }

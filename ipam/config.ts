@@ -79,6 +79,14 @@ export function parseIpamConfig(raw: JsonObject): IpamConfig {
   return parsed.output;
 }
 
+/** Where the leases of a configuration are, also when it cannot be read any more. */
+export function leasePlaceOf(
+  raw: JsonObject,
+): Pick<IpamConfig, 'stateDir' | 'runDir' | 'kubeconfig' | 'nodeName'> {
+  const whole = v.safeParse(ipamConfig, raw);
+  return whole.success ? whole.output : v.parse(ipamDelConfig, raw);
+}
+
 function configOf(keys: NetworkKeys, problems: PoolProblem[]): IpamConfig {
   const { ipam, runtimeConfig, args, manifold } = keys;
   const gateways = gatewaysOf(ipam, problems);

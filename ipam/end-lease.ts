@@ -4,8 +4,8 @@ import type { CallOptions, KubeClient } from '../pkg/kube/kube-client.ts';
 import { isKubeError } from '../pkg/kube/kube-error.ts';
 import type { ClusterLeaseRecord } from '../pkg/state/node-store.ts';
 import type { ClusterDeps } from './cluster-deps.ts';
-import { endedSpec, IP_LEASES, type IpLease, type IpLeaseSpec } from './ip-lease.ts';
-import { isHeldByRow, leaseOfRow, objectState } from './lease-row.ts';
+import { endedSpec, IP_LEASES, type IpLease, type IpLeaseSpec, isHeldBy } from './ip-lease.ts';
+import { leaseOfRow, objectState } from './lease-row.ts';
 
 export type Ending =
   /** `rests`: the object as it is now; absent when it is deleted. */
@@ -92,7 +92,7 @@ export async function readLease(
  * @returns them with what is known of their objects, for `endRow`: the store forgets that until the end is settled
  */
 export function markReleasing(
-  { store, client }: Pick<ClusterDeps, 'store' | 'client'>,
+  { store, client }: Pick<ClusterDeps, 'store'> & { readonly client: Pick<KubeClient, 'now'> },
   rows: readonly ClusterLeaseRecord[],
 ): ClusterLeaseRecord[] {
   return store.transaction(() =>
@@ -127,7 +127,7 @@ async function endObject(
   for (let round = 0; round < ROUNDS && ending.how === 'changed'; round++) {
     const lease = await readLease(client, row.name, signal);
     // Another's, or ended already; on another node it is no business of this row's.
-    if (lease === undefined || !isHeldByRow(lease, row) || lease.spec.node !== nodeName) return undefined;
+    if (lease === undefined || !isHeldBy(lease, row) || lease.spec.node !== nodeName) return undefined;
     ending = await tryEnd(client, lease, client.now(), signal);
   }
   // Whoever changes it that often is alive.

@@ -1,13 +1,6 @@
 // The node's row of a lease and the lease's object, each made from the other. Pure.
-import type { ClusterLeaseRecord } from '../pkg/state/node-store.ts';
-import {
-  type IpLease,
-  type IpLeaseSpec,
-  isHeldBy,
-  isOfStatefulSet,
-  newIpLease,
-  timeText,
-} from './ip-lease.ts';
+import type { ClusterLeaseRecord, PodRef } from '../pkg/state/node-store.ts';
+import { type IpLease, type IpLeaseSpec, isOfStatefulSet, newIpLease, timeText } from './ip-lease.ts';
 
 /** Parts of metadata that a write names as its preconditions. */
 export type ObjectState = NonNullable<ClusterLeaseRecord['object']>;
@@ -52,24 +45,24 @@ export function objectState({ metadata: { uid, resourceVersion } }: IpLease): Ob
   return uid === undefined || resourceVersion === undefined ? undefined : { uid, resourceVersion };
 }
 
-export const isHeldByRow = (lease: IpLease, row: ClusterLeaseRecord): boolean => isHeldBy(lease, row);
+/** An owner's interface on a network: a row, or a request. */
+interface Holder {
+  readonly owner: string;
+  readonly ifname: string;
+  readonly network: string;
+}
 
 /** True when it was this owner's and is nobody's now. */
-export const wasOfRow = ({ spec }: IpLease, row: ClusterLeaseRecord): boolean =>
+export const wasHeldBy = ({ spec }: IpLease, { owner, ifname, network }: Holder): boolean =>
   spec.phase !== 'Held' &&
-  spec.owner.uid === row.owner &&
-  spec.owner.interface === row.ifname &&
-  spec.network === row.network;
-
-export interface NamedPod {
-  readonly namespace?: string;
-  readonly name?: string;
-}
+  spec.owner.uid === owner &&
+  spec.owner.interface === ifname &&
+  spec.network === network;
 
 /** True when it is kept for the next pod of this name, and this is it. */
 export const isKeptFor = (
   { spec }: IpLease,
-  { pod, ifname, network }: { readonly pod: NamedPod; readonly ifname: string; readonly network: string },
+  { pod, ifname, network }: { readonly pod: PodRef; readonly ifname: string; readonly network: string },
 ): boolean =>
   spec.phase === 'Sticky' &&
   isOfStatefulSet(pod.name) &&

@@ -3,8 +3,8 @@ import { isKubeError } from '../pkg/kube/kube-error.ts';
 import type { ClusterLeaseRecord } from '../pkg/state/node-store.ts';
 import type { ClusterDeps } from './cluster-deps.ts';
 import { readLease } from './end-lease.ts';
-import { IP_LEASES, type IpLease, isOver, restsByDefault, timeText } from './ip-lease.ts';
-import { isHeldByRow, isKeptFor, leaseOfRow, type ObjectState, objectState, wasOfRow } from './lease-row.ts';
+import { IP_LEASES, type IpLease, isHeldBy, isOver, restsByDefault, timeText } from './ip-lease.ts';
+import { isKeptFor, leaseOfRow, type ObjectState, objectState, wasHeldBy } from './lease-row.ts';
 
 export type Obtained =
   | { readonly got: IpLease }
@@ -49,7 +49,7 @@ export async function obtainLease(
     over = undefined;
     if (found === undefined) continue;
     // A later call of the same owner has made it its own: it is right as it is.
-    if (isHeldByRow(found, row) && !isStillOurs(deps, row)) return { got: found };
+    if (isHeldBy(found, row) && !isStillOurs(deps, row)) return { got: found };
     if (!mayTake(found, row, client.now(), options)) return givenUp(deps, row, found, signal);
     over = objectState(found);
   }
@@ -73,8 +73,8 @@ export function mayTake(
   { early = false }: Pick<ObtainOptions, 'early'>,
 ): boolean {
   return (
-    isHeldByRow(lease, row) ||
-    wasOfRow(lease, row) ||
+    isHeldBy(lease, row) ||
+    wasHeldBy(lease, row) ||
     isKeptFor(lease, row) ||
     isOver(lease.spec, now) ||
     (early && restsByDefault(lease.spec))
@@ -87,8 +87,7 @@ async function create(
   row: ClusterLeaseRecord,
   signal: AbortSignal,
 ): Promise<IpLease | 'there'> {
-  const isOurs = (found: IpLease) =>
-    isHeldByRow(found, row) && found.spec.owner.containerID === row.containerId;
+  const isOurs = (found: IpLease) => isHeldBy(found, row) && found.spec.owner.containerID === row.containerId;
   try {
     const before = client.now();
     const lease = leaseOfRow({ ...row, acquired: before }, nodeName, before, undefined);

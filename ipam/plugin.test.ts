@@ -27,6 +27,9 @@ afterEach(() => {
   rmSync(root, { recursive: true });
 });
 
+const noCluster = () => {
+  throw new Error('no cluster was named');
+};
 const range = { range: '10.0.0.0/29', gateway: '10.0.0.1' };
 
 interface Asking {
@@ -42,6 +45,7 @@ async function call(verb: string, asking: Asking = {}) {
   const plugin = createIpam({
     kernel: { openIfThere: () => undefined },
     openStore: () => openStore(),
+    kube: noCluster,
     now: () => 7,
   });
   const env = {

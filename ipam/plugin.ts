@@ -1,24 +1,22 @@
-// manifold-ipam: gives each interface addresses that no other interface of this node's store holds.
+// manifold-ipam: gives each interface addresses that no other interface of the cluster, or of this node's store, holds.
+
+import { podOf } from '../pkg/attach/deps.ts';
 import type { AddCall, AttachmentCall, Call, CheckCall, DelCall, GcCall, Plugin } from '../pkg/cni/plugin.ts';
 import type { CniIp, CniResult } from '../pkg/cni/result.ts';
 import { isManifoldError, ManifoldError } from '../pkg/errors/manifold-error.ts';
 import { formatAddress } from '../pkg/ip/address.ts';
 import { cidrContains, readCidr } from '../pkg/ip/cidr.ts';
-import type { Kernel } from '../pkg/kernel/kernel.ts';
-import type { NodeStore } from '../pkg/state/node-store.ts';
 import { deferRelease } from '../pkg/state/spool.ts';
 import { claimRequestOf, ownerOf } from './claims.ts';
+import { DEADLINE_MS } from './cluster-deps.ts';
 import { type IpamConfig, ipamConfig, ipamDelConfig } from './config.ts';
 import { podName } from './exhausted.ts';
 import type { Grant, KnownLease, LeaseStore } from './lease-store.ts';
-import { nodeLeaseStore } from './node-lease-store.ts';
+import { nodeNameOf } from './node-name.ts';
+import { type LeaseStoreDeps, openLeaseStore } from './open-lease-store.ts';
+import { type PoolUser, withPools } from './pool-reference.ts';
 
-export interface IpamDeps {
-  readonly kernel: Pick<Kernel, 'openIfThere'>;
-  /** The store of this node, opened once a process: the plugin does not close it. */
-  readonly openStore: (where: { readonly stateDir: string; readonly runDir: string }) => NodeStore;
-  /** Milliseconds since the epoch. */
-  readonly now: () => number;
+export interface IpamDeps extends LeaseStoreDeps {
   /**
    * 'claimed' where the caller marks the leases held once the whole attachment stands (LeaseStore.markHeld).
    * @default 'held'
@@ -27,18 +25,39 @@ export interface IpamDeps {
 }
 
 export function createIpam(deps: IpamDeps): Plugin<IpamConfig> {
-  const open = (config: IpamConfig): LeaseStore => nodeLeaseStore(deps.openStore(config), deps);
+  const open = ({ config, log }: Call<IpamConfig>) => openLeaseStore(deps, config, log);
   return {
     name: 'manifold-ipam',
-    summary: 'gives interfaces addresses from ranges, and keeps who has which in the store of the node',
+    summary: 'gives interfaces addresses from ranges, each to one pod of the cluster or of the node',
     config: ipamConfig,
     delConfig: ipamDelConfig,
-    add: async (call) => add(call, open(call.config), deps.leaseAs ?? 'held'),
-    del: (call) => del(call, () => open(call.config)),
-    check: async (call) => check(call, open(call.config)),
-    status: (call) => status(call, () => open(call.config)),
-    gc: async (call: GcCall<IpamConfig>) => open(call.config).releaseAllBut(call.network, call.valid),
+    async add(call) {
+      const user = { pod: podOf(call.args), nodeName: nodeNameOf(call.config.nodeName) };
+      const config = await resolved(deps, call.config, user, DEADLINE_MS.claim);
+      return add({ ...call, config }, open(call), deps.leaseAs ?? 'held');
+    },
+    del: (call) => del(call, () => open(call)),
+    async check(call) {
+      const config = await resolved(deps, call.config, undefined, DEADLINE_MS.look);
+      return check({ ...call, config }, open(call));
+    },
+    status: (call) => status(call, deps, () => open(call)),
+    gc: async (call: GcCall<IpamConfig>) => open(call).releaseAllBut(call.network, call.valid),
   };
+}
+
+/** With the IPPools that the configuration names read from the cluster. */
+async function resolved(
+  deps: IpamDeps,
+  config: IpamConfig,
+  user: PoolUser | undefined,
+  timeoutMs: number,
+): Promise<IpamConfig> {
+  const { kubeconfig } = config;
+  if (kubeconfig === undefined || config.pools.length === 0) return config;
+  const { now } = deps;
+  const poolDeps = { client: deps.kube(kubeconfig), store: deps.openStore(config), now };
+  return withPools(config, poolDeps, user, AbortSignal.timeout(timeoutMs));
 }
 
 async function add(call: AddCall<IpamConfig>, store: LeaseStore, as: 'claimed' | 'held'): Promise<CniResult> {
@@ -127,11 +146,12 @@ function domainsOf({ sets, fixed }: IpamConfig, address: Grant['address']): stri
   return [...new Set(fitting.map(({ domain }) => domain))];
 }
 
-async function status(call: Call<IpamConfig>, open: () => LeaseStore): Promise<void> {
+async function status(call: Call<IpamConfig>, deps: IpamDeps, open: () => LeaseStore): Promise<void> {
   try {
-    await open().ensureServing(call.network, call.config.sets);
+    const { sets } = await resolved(deps, call.config, undefined, DEADLINE_MS.look);
+    await open().ensureServing(call.network, sets);
   } catch (error) {
-    if (!isManifoldError(error, 'state', 'io', 'try-later')) throw error;
+    if (!isManifoldError(error, 'state', 'io', 'try-later', 'api')) throw error;
     throw new ManifoldError('unavailable', error.message, {
       ...(error.hint !== undefined && { hint: error.hint }),
       cause: error,

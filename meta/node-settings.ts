@@ -1,5 +1,5 @@
 // Where our own plugins keep their state is the node's matter. A definition is written by a tenant and runs as root:
-// it must not choose a directory or a log file.
+// it must not choose a directory, a log file, or for which node it speaks.
 import { isJsonObject } from '../pkg/cni/network-config.ts';
 import type { JsonObject } from '../pkg/cni/plugin.ts';
 import type { MetaConfig } from './config.ts';
@@ -8,14 +8,20 @@ import { ipamTypeOf, pluginsOf } from './network.ts';
 /** The configuration list with the node's own settings in every plugin that is ours or calls an IPAM plugin of ours. */
 export function withNodeSettings(
   config: JsonObject,
-  { stateDir, runDir, logLevel, logFile }: MetaConfig['manifold'],
+  { stateDir, runDir, logLevel, logFile, kubeconfig, nodeName }: MetaConfig['manifold'],
   ownTypes: ReadonlySet<string>,
 ): JsonObject {
-  const settings = { stateDir, runDir, logLevel, ...(logFile !== undefined && { logFile }) };
+  const settings = {
+    ...{ stateDir, runDir, logLevel },
+    ...(logFile !== undefined && { logFile }),
+    // Without one of the node's the definition's stands: to pass it over would make its addresses the node's own.
+    ...(kubeconfig !== undefined && { kubeconfig }),
+    ...(nodeName !== undefined && { nodeName }),
+  };
   const isOurs = (type: unknown) => typeof type === 'string' && ownTypes.has(type);
   const plugins = pluginsOf(config).map((plugin) => {
     if (!isOurs(plugin.type) && !isOurs(ipamTypeOf(plugin))) return plugin;
-    const { logFile: _notTheirs, ...own } = isJsonObject(plugin.manifold) ? plugin.manifold : {};
+    const { logFile: _log, nodeName: _node, ...own } = isJsonObject(plugin.manifold) ? plugin.manifold : {};
     return { ...plugin, manifold: { ...own, ...settings } };
   });
   return { ...config, plugins };

@@ -37,6 +37,9 @@ async function call(verb: string, container: string) {
   const plugin = createIpam({
     kernel: createKernel(),
     openStore: ({ stateDir, runDir }) => openNodeStore(stateDir, { runDirectory: runDir }),
+    kube: () => {
+      throw new Error('no cluster was named');
+    },
     now: () => Date.now(),
   });
   const env = {

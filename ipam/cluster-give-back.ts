@@ -1,0 +1,51 @@
+// A claim that failed leaves everything as it was before: what it had newly got is ended, what its owner had is its own.
+import { isManifoldError } from '../pkg/errors/manifold-error.ts';
+import type { ClusterLeaseRecord } from '../pkg/state/node-store.ts';
+import { type ClusterDeps, DEADLINE_MS } from './cluster-deps.ts';
+import { endRow, markReleasing } from './end-lease.ts';
+
+/**
+ * Throws nothing that would stand in for the claim's own failure.
+ * @param before the rows that the claim has changed, as they were
+ */
+export async function giveBack(
+  deps: ClusterDeps,
+  before: ReadonlyMap<string, ClusterLeaseRecord | undefined>,
+): Promise<void> {
+  if (before.size === 0) return;
+  try {
+    deps.step?.('give back');
+    const ended = undo(deps, before);
+    const signal = AbortSignal.timeout(DEADLINE_MS.giveBack);
+    const failures = (await Promise.allSettled(ended.map((row) => endRow(deps, row, signal)))).flatMap(
+      (one) => (one.status === 'rejected' ? [one.reason] : []),
+    );
+    for (const failure of failures) later(deps, failure);
+  } catch (error) {
+    later(deps, error);
+  }
+}
+
+/** @returns the rows whose objects are to be ended */
+function undo(
+  deps: ClusterDeps,
+  before: ReadonlyMap<string, ClusterLeaseRecord | undefined>,
+): ClusterLeaseRecord[] {
+  const { store } = deps;
+  return store.transaction(() => {
+    const newlyGot: ClusterLeaseRecord[] = [];
+    for (const [name, was] of before) {
+      const row = store.clusterLeases.get(name);
+      // Another call of this owner has made it its own meanwhile.
+      if (row === undefined || row.writer.pid !== store.writer.pid || row.state === 'releasing') continue;
+      if (was === undefined || was.state === 'resting') newlyGot.push(row);
+      else store.clusterLeases.update({ ...was, ...(row.object !== undefined && { object: row.object }) });
+    }
+    return markReleasing(deps, newlyGot);
+  });
+}
+
+function later({ log }: ClusterDeps, failure: unknown): void {
+  if (!isManifoldError(failure)) throw failure;
+  log?.warn('leases are to be ended later', { reason: failure.message });
+}

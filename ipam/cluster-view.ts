@@ -1,0 +1,162 @@
+// The cluster's leases as the rules see them: what this node's rows say and what the claim has learnt. Asked of what it
+// has not read it answers "nothing", and notes what is to be read before the answer counts.
+import { parseAddress } from '../pkg/ip/address.ts';
+import { formatCidr } from '../pkg/ip/cidr.ts';
+import { hashOf } from '../pkg/ip/hash.ts';
+import { rangeContains } from '../pkg/ip/range.ts';
+import type { ClusterLeaseRecord } from '../pkg/state/node-store.ts';
+import type { ClusterDeps } from './cluster-deps.ts';
+import { type ClusterKnowledge, LEVEL, type Level, rangeKey } from './cluster-knowledge.ts';
+import { type IpLease, isHeldBy, isOfStatefulSet, isOver, restsByDefault } from './ip-lease.ts';
+import { heldByUnknown, knownLease, knownRow } from './known-lease.ts';
+import { leaseName } from './lease-name.ts';
+import { isKeptFor, wasHeldBy } from './lease-row.ts';
+import type { ClaimRequest, KnownLease, LeaseView } from './lease-store.ts';
+import { capacityOf, type Pool, spanOf } from './pool.ts';
+import { pickFree, spreadWalk } from './walk.ts';
+
+/** What is to be read before a choice is made again. */
+export class Unread {
+  kept = false;
+  readonly ranges = new Map<string, { readonly pool: Pool; readonly level: Level }>();
+
+  /** The first wish counts: what follows from it is not known yet. */
+  add(pool: Pool, level: Level): void {
+    if (!this.kept && !this.ranges.has(rangeKey(pool))) this.ranges.set(rangeKey(pool), { pool, level });
+  }
+
+  get isEmpty(): boolean {
+    return !this.kept && this.ranges.size === 0;
+  }
+}
+
+/** One choice for all requests of a claim. */
+export interface Choice {
+  readonly deps: Pick<ClusterDeps, 'store' | 'client' | 'nodeName'>;
+  readonly knowledge: ClusterKnowledge;
+  readonly unread: Unread;
+  /** Names of the leases that this choice has given already. */
+  readonly chosen: ReadonlySet<string>;
+}
+
+/** Ranges of so many addresses are given out from the lowest on, unless a definition says otherwise. */
+const MOST_LOWEST = 256n;
+/** So many taken addresses in a row, and the range is looked at (again). */
+const CONFLICTS = { first: 4, later: 3 } as const;
+const MOST_STEPS = 64n;
+
+export const orderOf = (pool: Pool): 'lowest' | 'spread' =>
+  pool.terms.order ?? (capacityOf(pool) <= MOST_LOWEST ? 'lowest' : 'spread');
+
+export function clusterView(choice: Choice, request: ClaimRequest): LeaseView {
+  const { knowledge, unread, deps } = choice;
+  const { clusterLeases } = deps.store;
+  const { owner, ifname, network } = request;
+  const now = () => deps.client.now();
+  const isOwnRow = (row: ClusterLeaseRecord) =>
+    row.owner === owner && row.ifname === ifname && row.network === network;
+  const isForUs = (lease: IpLease) =>
+    isHeldBy(lease, request) || wasHeldBy(lease, request) || isKeptFor(lease, request);
+  const isForAnybody = (lease: IpLease) => isOver(lease.spec, now()) || restsByDefault(lease.spec);
+  return {
+    get(domain, address) {
+      const name = leaseName(domain, address);
+      const row = clusterLeases.get(name);
+      if (row !== undefined && (isOwnRow(row) || row.state !== 'resting'))
+        return knownRow(row, deps.nodeName);
+      const lease = knowledge.lease(name);
+      if (lease !== undefined) return knownLease(lease);
+      return knowledge.isTaken(domain, name) ? heldByUnknown(domain, address) : undefined;
+    },
+    own: () => [
+      ...clusterLeases
+        .ofOwner(owner, ifname)
+        .filter(isOwnRow)
+        .map((row) => knownRow(row, deps.nodeName)),
+      ...[...knowledge.leases()].filter(isForUs).map(knownLease),
+    ],
+    nextFree: (pool) => nextFree(choice, request, pool),
+    reusable(pool) {
+      const { level } = knowledge.stateOf(pool);
+      if (level < LEVEL.leases) unread.add(pool, LEVEL.leases);
+      else if (level < LEVEL.leasesOfDomain && knowledge.hasUnknown(pool))
+        unread.add(pool, LEVEL.leasesOfDomain);
+      else return reusable(choice, pool);
+      return [];
+    },
+    mayReuse({ domain, address }) {
+      const lease = knowledge.lease(leaseName(domain, parseAddress(address)));
+      // A row alone, resting: of this owner.
+      return lease === undefined || isForUs(lease) || isForAnybody(lease);
+    },
+    // Processes that died on this node: their leases are ended before a claim gives up.
+    isAbandoned: () => false,
+    inRange: (domain, range) =>
+      [...knowledge.leases()]
+        .filter(({ spec }) => spec.domain === domain && rangeContains(range, parseAddress(spec.address)))
+        .map(knownLease),
+  };
+}
+
+function nextFree(choice: Choice, request: ClaimRequest, pool: Pool): bigint | undefined {
+  const { knowledge, unread, deps, chosen } = choice;
+  const { level, conflicts, conflictsSince, missed } = knowledge.stateOf(pool);
+  if (mayBeKept(request, pool) && !knowledge.keptRead) {
+    unread.kept = true;
+    return undefined;
+  }
+  const lowest = orderOf(pool) === 'lowest';
+  if (
+    level === LEVEL.nothing ? lowest || conflictsSince >= CONFLICTS.first : conflictsSince >= CONFLICTS.later
+  ) {
+    unread.add(pool, missed ? LEVEL.namesOfDomain : LEVEL.names);
+    return undefined;
+  }
+  const { family } = pool.subnet.address;
+  const isFree = (value: bigint): boolean => {
+    const name = leaseName(pool.domain, { family, value });
+    if (chosen.has(name) || knowledge.isTaken(pool.domain, name)) return false;
+    const row = deps.store.clusterLeases.get(name);
+    return row === undefined || (row.state === 'resting' && (row.until ?? 0) <= deps.client.now());
+  };
+  const seed = `${request.owner} ${request.ifname} ${pool.domain} ${formatCidr(pool.subnet)}`;
+  if (level === LEVEL.nothing) {
+    const at = spreadWalk(pool.usable, seed);
+    for (let step = 0n; step < MOST_STEPS; step++) if (isFree(at(step))) return at(step);
+    unread.add(pool, LEVEL.names);
+    return undefined;
+  }
+  // Many that claim at once have read the same: each conflict doubles how far apart they try.
+  const draw = hashOf(`${seed} ${conflicts}`);
+  const pick = (free: bigint) => {
+    const reach = lowest ? 1n << BigInt(Math.min(conflicts, 32)) : free;
+    return draw % (reach < free ? reach : free);
+  };
+  const taken = new Set(knowledge.takenIn(pool));
+  for (;;) {
+    const sorted = [...taken].sort((a, b) => (a < b ? -1 : 1));
+    const value = pickFree(pool.usable, sorted, pick);
+    if (value === undefined || isFree(value)) return value;
+    taken.add(value);
+  }
+}
+
+/** Once an address of a definition that keeps addresses is drawn: the pod before this one may have left one. */
+const mayBeKept = ({ pod }: ClaimRequest, { terms }: Pool): boolean =>
+  (terms.stickySeconds ?? 0) > 0 && pod.namespace !== undefined && isOfStatefulSet(pod.name);
+
+/** What rests and is over first, then what gives way since nothing else is free; the first freed before the others. */
+function reusable({ knowledge, deps, chosen }: Choice, pool: Pool): KnownLease[] {
+  const now = deps.client.now();
+  const span = spanOf(pool);
+  const isThere = ({ metadata, spec }: IpLease) => {
+    if (spec.domain !== pool.domain || chosen.has(metadata.name)) return false;
+    const row = deps.store.clusterLeases.get(metadata.name);
+    return (row === undefined || row.state === 'resting') && rangeContains(span, parseAddress(spec.address));
+  };
+  const rank = ({ spec }: IpLease) => (isOver(spec, now) ? 0 : 1);
+  return [...knowledge.leases()]
+    .filter((lease) => (isOver(lease.spec, now) || restsByDefault(lease.spec)) && isThere(lease))
+    .sort((a, b) => rank(a) - rank(b) || ((a.spec.released ?? '') < (b.spec.released ?? '') ? -1 : 1))
+    .map(knownLease);
+}
