@@ -13,10 +13,10 @@ STAMP := node_modules/.manifold-lock
 HOST_PATH := $(PATH)
 export PATH := $(dir $(NODE)):$(CURDIR)/node_modules/.bin:$(PATH)
 
-.PHONY: help install demo test check build bench conformance format clean
+.PHONY: help install demo test test-oldest check build bench conformance format clean
 
 help: ## these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install:
 	@if cmp -s package-lock.json $(STAMP) && test -x $(NODE); then exit 0; fi
@@ -41,6 +41,9 @@ demo: build ## plugs two pods into three networks each and shows it (root)
 
 test: build ## every test (root); the last line counts them
 	@$(NODE) build/run-tests.ts
+
+test-oldest: build ## the tests against an API server, with the oldest Kubernetes that is supported (root)
+	@MANIFOLD_TEST_KUBERNETES=oldest $(NODE) build/run-tests.ts --project kube
 
 check: install ## format, lint, types, dead code, import direction
 	@failed=0

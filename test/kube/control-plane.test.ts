@@ -5,12 +5,12 @@ import { existsSync, rmSync } from 'node:fs';
 import { execPath, kill } from 'node:process';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { beforeAll, expect, inject, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import { run } from '../kit/build-cache.ts';
 import { controlPlaneBinaries } from '../kit/control-plane/binaries.ts';
 import type { Cluster } from '../kit/control-plane/cluster.ts';
 import { startControlPlane } from '../kit/control-plane/control-plane.ts';
-import { allObjects, deleteOthers } from '../kit/control-plane/empty-cluster.ts';
+import { allObjects } from '../kit/control-plane/empty-cluster.ts';
 import { expiredToken } from '../kit/control-plane/expired-token.ts';
 import { wantedVersion } from '../kit/control-plane/kubernetes-version.ts';
 import {
@@ -22,7 +22,7 @@ import {
   deletePod,
   serviceAccountToken,
 } from '../kit/control-plane/objects.ts';
-import { sharedCluster } from '../kit/control-plane/shared-cluster.ts';
+import { emptySharedCluster, sharedCluster } from '../kit/control-plane/shared-cluster.ts';
 
 const WIDGETS = '/apis/test.manifold.dev/v1/widgets';
 const WIDGET_DEFINITION = {
@@ -171,13 +171,15 @@ test("a pod's token names its node, and ends with the pod or its time", async ()
 });
 
 test('what a file leaves is gone for the next one', async () => {
-  const original = inject('clusterObjects');
+  const before = await allObjects(cluster);
   const namespace = await createNamespace(cluster);
   await createPod(cluster, { namespace, name: 'left', node: 'gone' });
   await cluster.api('POST', WIDGETS, widget('held', 1, { finalizers: ['test.manifold.dev/never'] }));
-  await deleteOthers(cluster, original);
+  await emptySharedCluster(cluster);
 
-  expect((await allObjects(cluster)).filter((path) => !original.includes(path))).toEqual([]);
+  const after = await allObjects(cluster);
+  expect(after.filter((path) => !before.includes(path))).toEqual([]);
+  expect(after.filter((path) => path.includes('widgets'))).toEqual([]);
 });
 
 test('a control plane that is stopped and started has its objects, and tells what it was asked', async () => {
@@ -203,6 +205,12 @@ test('a control plane that is stopped and started has its objects, and tells wha
   expect(created.map(({ responseStatus }) => responseStatus?.code)).toEqual([201]);
   await plane.close();
   expect(existsSync(plane.place.directory)).toBe(false);
+});
+
+test('a server that does not start says why', async () => {
+  await expect(startControlPlane({ apiServerArgs: ['--no-such-flag'] })).rejects.toThrow(
+    /^Cannot start kube-apiserver: it ended \(1\)\n.*unknown flag: --no-such-flag/s,
+  );
 });
 
 test('servers end with the process that started them, even by kill -9', async () => {

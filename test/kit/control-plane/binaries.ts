@@ -1,5 +1,5 @@
 // Where kube-apiserver, etcd and kubectl come from: the developer's own, or built once from pinned modules.
-import { accessSync, constants } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { env } from 'node:process';
 import { buildGoPrograms } from '../go-module.ts';
@@ -29,8 +29,8 @@ export async function controlPlaneBinaries(): Promise<Binaries> {
   const directory = takeAssets ? assets : await builtKubernetes(wanted ?? NEWEST);
   const path = (name: keyof typeof PROGRAMS): string => {
     const file = join(directory, name);
-    accessSync(file, constants.X_OK);
-    return file;
+    if (existsSync(file)) return file;
+    throw new Error(`Cannot find ${name} in ${directory} (KUBEBUILDER_ASSETS)`);
   };
   return { etcd: path('etcd'), apiServer: path('kube-apiserver'), kubectl: path('kubectl') };
 }

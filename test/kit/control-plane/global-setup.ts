@@ -5,20 +5,26 @@ import type { ClusterPlace } from './cluster.ts';
 import { type ControlPlane, startControlPlane } from './control-plane.ts';
 import { allObjects } from './empty-cluster.ts';
 
+export type SharedCluster =
+  /** `objects`: what the cluster holds when it is new, as paths of the API. */
+  { readonly place: ClusterPlace; readonly objects: readonly string[] } | { readonly failure: string };
+
 declare module 'vitest' {
   export interface ProvidedContext {
-    cluster: ClusterPlace;
-    /** What the cluster holds when it is new: paths of the API. */
-    clusterObjects: readonly string[];
+    cluster: SharedCluster;
   }
 }
 
 let plane: ControlPlane | undefined;
 
 export async function setup(project: TestProject): Promise<void> {
-  plane = await startControlPlane();
-  project.provide('cluster', plane.place);
-  project.provide('clusterObjects', await allObjects(plane));
+  try {
+    plane = await startControlPlane();
+    project.provide('cluster', { place: plane.place, objects: await allObjects(plane) });
+  } catch (error) {
+    // Thrown here it would end the run of the other projects too: it is thrown where the cluster is asked for.
+    project.provide('cluster', { failure: error instanceof Error ? error.message : String(error) });
+  }
 }
 
 export async function teardown(): Promise<void> {
