@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { type BuildOptions, build, type Metafile, type Plugin } from 'esbuild';
 
 /** What a runtime can exec, and the file that it starts with. */
-export const PROGRAMS = ['manifold', 'macvlan', 'host-device', 'manifold-ipam'] as const;
+export const PROGRAMS = ['manifold', 'macvlan', 'host-device', 'sriov', 'manifold-ipam'] as const;
 export const CLI = 'manifold-cli';
 /** A script only: an executable is made to start fast and without a compiler, which is wrong for what runs for months. */
 export const AGENT = 'manifold-agent';

@@ -4,6 +4,7 @@ import { basename } from 'node:path';
 import { argv, execPath } from 'node:process';
 import { createHostDevice } from '../../cni/host-device/plugin.ts';
 import { createMacvlan } from '../../cni/macvlan/plugin.ts';
+import { createSriov } from '../../cni/sriov/plugin.ts';
 import { createIpam } from '../../ipam/plugin.ts';
 import { boot } from './boot.ts';
 import { ipamInside } from './ipam-inside.ts';
@@ -13,6 +14,7 @@ import { startManifold } from './start-manifold.ts';
 const PROGRAMS: Readonly<Record<string, () => Promise<void>>> = {
   macvlan: () => start('macvlan', (deps) => [createMacvlan(deps), ipamInside(deps)]),
   'host-device': () => start('host-device', (deps) => [createHostDevice(deps), ipamInside(deps)]),
+  sriov: () => start('sriov', (deps) => [createSriov(deps), ipamInside(deps)]),
   'manifold-ipam': () => start('manifold-ipam', (deps) => [createIpam(deps)]),
 };
 

@@ -3,7 +3,8 @@
 import { realpathSync } from 'node:fs';
 import { normalize } from 'node:path';
 import { ManifoldError } from '../errors/manifold-error.ts';
-import { exists, ifThere, isFileName, list, readLinkName, readNumber } from './files.ts';
+import { bindDriver } from './bind-driver.ts';
+import { exists, ifThere, isFileName, list, readLinkName, readNumber, readText } from './files.ts';
 import { type Netdev, readNetdev, readNetdevs } from './netdev.ts';
 import { isPciAddress, type PciDevice, readPciDevice, readVfSlots, type VfSlot } from './pci-device.ts';
 
@@ -34,6 +35,13 @@ export interface Sysfs {
   pciOfNetdev(name: string): string | undefined;
   /** @param path absolute, below /sys/devices/ @throws ManifoldError 'bad-config' for any other path */
   netdevsOfPath(path: string): Netdev[];
+  /** The driver that alone may have the device; undefined where none is set. */
+  driverOverride(address: string): string | undefined;
+  /**
+   * Binds a PCI device to another driver. @param override what driver_override shall say then
+   * @throws ManifoldError 'not-found', 'device-held' while a program has it open through VFIO, 'io'
+   */
+  bind(address: string, driver: string, override: string | undefined): void;
 }
 
 /** @param root where sysfs is mounted */
@@ -47,11 +55,12 @@ export function createSysfs(root = '/sys'): Sysfs {
     const directory = directoryOf(address);
     return directory === undefined ? [] : readVfSlots(directory);
   };
+  const pci = (address: string) => {
+    const directory = directoryOf(address);
+    return directory === undefined ? undefined : readPciDevice(directory, address.toLowerCase());
+  };
   return {
-    pci(address) {
-      const directory = directoryOf(address);
-      return directory === undefined ? undefined : readPciDevice(directory, address.toLowerCase());
-    },
+    pci,
     pciAddresses: () => list(pciDevices),
     virtualFunctions,
     siblings(address) {
@@ -92,6 +101,17 @@ export function createSysfs(root = '/sys'): Sysfs {
         );
       }
       return readNetdevs(`${root}${clean.slice('/sys'.length)}/net`);
+    },
+    driverOverride(address) {
+      const directory = directoryOf(address);
+      const override = directory === undefined ? undefined : readText(`${directory}/driver_override`);
+      return override === '(null)' ? undefined : override;
+    },
+    bind(address, driver, override) {
+      const device = pci(address);
+      if (device === undefined)
+        throw new ManifoldError('not-found', `Cannot bind ${address} to ${driver}: there is no such device`);
+      bindDriver(root, device, driver, override);
     },
   };
 }

@@ -1,0 +1,134 @@
+// Brings a virtual function back and makes it what it was, in two places: its interface, and its physical function.
+// What cannot be put back is said, and the record stays: nothing is forgotten.
+import type { AttachDeps } from '../../pkg/attach/deps.ts';
+import { restoreDevice } from '../../pkg/attach/restore-device.ts';
+import type { Retract, RetractTarget } from '../../pkg/attach/retract.ts';
+import { bringHome } from '../../pkg/attach/retract-device.ts';
+import { readSaved, type SavedDevice } from '../../pkg/attach/saved-device.ts';
+import { isManifoldError } from '../../pkg/errors/manifold-error.ts';
+import type { Link } from '../../pkg/kernel/kernel.ts';
+import type { Sysfs } from '../../pkg/pci/sysfs.ts';
+import { restoreMac, type VfInterface } from './assign-mac.ts';
+import { restoreDriver } from './driver.ts';
+import { openPhysicalFunction } from './physical-function.ts';
+import { readSavedVf, type SavedSettings, type SavedVf } from './saved-vf.ts';
+import { settingsBack } from './settings.ts';
+import { restoreSettings, vfDoor } from './vf-door.ts';
+
+export interface SriovDeps extends AttachDeps {
+  readonly sysfs: Sysfs;
+}
+
+export function createRetractVf(deps: SriovDeps): Retract {
+  return (target) => {
+    const { record } = target;
+    const saved = record === undefined ? undefined : readSavedVf(record.saved);
+    // Without a note of what it was there is nothing to put back.
+    if (record === undefined || saved === undefined) return [];
+    const gone = whyGone(deps.sysfs, saved);
+    if (gone !== undefined) return [gone];
+    const problems: string[] = [];
+    const device = readSaved(record.saved);
+    // With a user-space driver nothing was moved.
+    if (device === undefined) return restoreVf(deps, saved, undefined, undefined);
+    problems.push(...restoreDriver(deps.sysfs, saved));
+    const link = bringVfHome(deps, target, saved, device, problems);
+    // First home, then set up as before: a pod must not see the wire without its VLAN.
+    problems.push(...restoreVf(deps, saved, device, link));
+    if (link !== undefined) {
+      const { mac: _mac, ...host } = device.host;
+      problems.push(...restoreDevice(deps.kernel.host(), link.index, { ...device, host }, target.log));
+    }
+    return problems;
+  };
+}
+
+/** Why there is nothing that could be put back: the virtual function is not there. */
+function whyGone(sysfs: Sysfs, { pci, vf }: SavedVf): string | undefined {
+  if (sysfs.pci(pci) !== undefined) return undefined;
+  if (vf === undefined) return `PCI device ${pci} is gone`;
+  const pf = sysfs.pci(vf.pf);
+  const which = `virtual function ${vf.index} (${pci}) is gone`;
+  if (pf === undefined) return `${which}, and its physical function ${vf.pf} with it`;
+  return `${which}: its physical function ${vf.pf} has ${pf.sriov?.numVfs ?? 0} virtual functions now`;
+}
+
+function bringVfHome(
+  { kernel }: SriovDeps,
+  target: RetractTarget,
+  saved: SavedVf,
+  device: SavedDevice,
+  problems: string[],
+): Link | undefined {
+  const nameTaken: string[] = [];
+  const link = bringHome(kernel, target, device, (text) => nameTaken.push(text));
+  if (link === undefined) {
+    problems.push(`the interface of ${saved.pci} is in no namespace that can be seen`);
+    return undefined;
+  }
+  // A driver that was loaded again has made another interface, whose name the kernel chose among those that were free.
+  if (nameTaken.length > 0 && isMadeAnew(link, target.ifname, device))
+    target.log.warn('virtual function was made anew and keeps its new name', {
+      device: link.name,
+      was: device.host.name,
+    });
+  else problems.push(...nameTaken);
+  return link;
+}
+
+/** Neither its index, nor its MAC, nor its name are what ADD, or the pod's end, left. */
+function isMadeAnew(link: Link, ifname: string, { host, index }: SavedDevice): boolean {
+  return link.index !== index && link.index !== host.index && link.mac !== host.mac && link.name !== ifname;
+}
+
+/** What the physical function keeps, and the MAC. */
+function restoreVf(
+  deps: SriovDeps,
+  saved: SavedVf,
+  device: SavedDevice | undefined,
+  link: Link | undefined,
+): string[] {
+  const { vf } = saved;
+  const own = device?.host.mac;
+  const host = deps.kernel.host();
+  const at = link === undefined ? undefined : { host, index: link.index };
+  if (vf === undefined) {
+    if (at === undefined || own === undefined || link?.mac === own) return [];
+    return attempt(() => {
+      host.setLink(at.index, { up: false });
+      host.setLink(at.index, { mac: own });
+      return [];
+    });
+  }
+  using pf = openPhysicalFunction(deps.kernel, deps.sysfs, vf.pf);
+  if (pf === undefined)
+    return [`its physical function ${vf.pf} has no interface in any namespace that can be seen`];
+  return attempt(() => restoreThroughPf(vfDoor(pf, vf.index), saved, vf, own, at));
+}
+
+function restoreThroughPf(
+  door: ReturnType<typeof vfDoor>,
+  saved: SavedVf,
+  vf: SavedSettings,
+  own: string | undefined,
+  at: VfInterface | undefined,
+): string[] {
+  const mac = { own, administrative: vf.was.mac, fromPf: saved.macFromPf };
+  const problems = attempt(() => {
+    if (at !== undefined && at.host.link({ index: at.index })?.mac !== own)
+      at.host.setLink(at.index, { up: false });
+    restoreMac(mac, door, at);
+    return [];
+  });
+  return [...problems, ...restoreSettings(door, settingsBack(vf.was, door.read()))];
+}
+
+/** @returns the refusal, in words, or what `work` returns */
+function attempt(work: () => string[]): string[] {
+  try {
+    return work();
+  } catch (error) {
+    if (!isManifoldError(error)) throw error;
+    return [error.message];
+  }
+}
