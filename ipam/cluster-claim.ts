@@ -38,7 +38,7 @@ export async function claimLeases(
 ): Promise<Grant[][]> {
   const claim: Claim = {
     ...{ deps, requests, as, signal: AbortSignal.timeout(DEADLINE_MS.claim) },
-    ...{ knowledge: new ClusterKnowledge(deps.client), before: new Map(), hasMadeRoom: false },
+    ...{ knowledge: new ClusterKnowledge(deps), before: new Map(), hasMadeRoom: false },
   };
   try {
     return await run(claim);

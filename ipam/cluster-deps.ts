@@ -1,8 +1,10 @@
 // What the allocator over the cluster's leases stands on. The agent gives the same.
+import type { AttachmentId } from '../pkg/cni/plugin.ts';
 import type { Kernel } from '../pkg/kernel/kernel.ts';
 import type { KubeClient } from '../pkg/kube/kube-client.ts';
 import type { Logger } from '../pkg/log/logger.ts';
 import type { ClusterLeaseRecord, NodeStore } from '../pkg/state/node-store.ts';
+import type { IpLease } from './ip-lease.ts';
 
 export interface ClusterDeps {
   readonly client: KubeClient;
@@ -21,10 +23,29 @@ export interface ClusterDeps {
 
 /** What another allocator has of an address: made before our lease, taken back after it. Both may be repeated. */
 export interface Reservations {
-  /** @returns 'taken' when somebody else has it @throws KubeError */
-  reserve(row: ClusterLeaseRecord, signal: AbortSignal): Promise<'reserved' | 'taken'>;
+  /** @returns with who has it when somebody else has: a lease that is none of the API server's @throws KubeError */
+  reserve(
+    row: ClusterLeaseRecord,
+    signal: AbortSignal,
+  ): Promise<{ readonly reserved: true } | { readonly reserved: false; readonly by: IpLease }>;
   /** Takes back what is this holder's; none is no error. @throws KubeError */
-  free(row: ClusterLeaseRecord, signal: AbortSignal): Promise<void>;
+  free(row: ReservedRow, signal: AbortSignal): Promise<void>;
+  /** All that it has given itself in a domain, as leases. @throws KubeError */
+  taken(domain: string, signal: AbortSignal): Promise<readonly IpLease[]>;
+  /** Ends what it has given to a container itself. @returns how many addresses @throws KubeError */
+  endTheirs(container: AttachmentId, ranges: readonly ForeignRange[], signal: AbortSignal): Promise<number>;
+}
+
+/** What a reservation is known by. */
+export type ReservedRow = Pick<
+  ClusterLeaseRecord,
+  'domain' | 'address' | 'owner' | 'ifname' | 'containerId' | 'pod'
+>;
+
+/** Where the addresses of a container may have come from. `subnet` in canonical text. */
+export interface ForeignRange {
+  readonly domain: string;
+  readonly subnet: string;
 }
 
 /** How long each verb may wait for the API server, all its calls together. */

@@ -4,6 +4,7 @@ import type { Address } from '../pkg/ip/address.ts';
 import { formatCidr } from '../pkg/ip/cidr.ts';
 import { rangeContains } from '../pkg/ip/range.ts';
 import type { KubeClient, ListOptions } from '../pkg/kube/kube-client.ts';
+import type { ClusterDeps, Reservations } from './cluster-deps.ts';
 import { IP_LEASES, type IpLease } from './ip-lease.ts';
 import { addressOfName } from './lease-name.ts';
 import { type Pool, spanOf } from './pool.ts';
@@ -31,12 +32,14 @@ export class ClusterKnowledge {
   /** True once what is kept for the pod's name has been read. */
   keptRead = false;
   readonly #client: KubeClient;
+  readonly #reservations: Reservations | undefined;
   readonly #leases = new Map<string, IpLease>();
   readonly #taken = new Map<string, Map<string, Taken>>();
   readonly #ranges = new Map<string, RangeState>();
 
-  constructor(client: KubeClient) {
+  constructor({ client, reservations }: Pick<ClusterDeps, 'client' | 'reservations'>) {
     this.#client = client;
+    this.#reservations = reservations;
   }
 
   lease(name: string): IpLease | undefined {
@@ -118,6 +121,13 @@ export class ClusterKnowledge {
       if (address === undefined) continue;
       names.set(name, { address, list });
       if (withLeases) this.#leases.set(name, item);
+    }
+    for (const theirs of (await this.#reservations?.taken(pool.domain, signal)) ?? []) {
+      const { name } = theirs.metadata;
+      const address = addressOfName(pool.domain, name);
+      if (address === undefined || names.has(name)) continue;
+      names.set(name, { address, list });
+      this.#leases.set(name, theirs);
     }
     const range = this.#range(pool);
     range.level = level;

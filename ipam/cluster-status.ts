@@ -27,7 +27,7 @@ export async function ensureClusterServes(
   const signal = AbortSignal.timeout(DEADLINE_MS.look);
   await ensureMayClaim(deps, signal);
   const countable = sets.filter((pools) => pools.every((pool) => capacityOf(pool) <= MOST_COUNTED));
-  const knowledge = new ClusterKnowledge(deps.client);
+  const knowledge = new ClusterKnowledge(deps);
   for (const pools of countable) await ensureRoom(deps, knowledge, network, pools, signal);
   const [first] = sets.flat();
   // Nothing else has asked whether leases can be read.

@@ -37,7 +37,12 @@ export interface IpamConfig {
   readonly kubeconfig: string | undefined;
   /** What this node is called, where the configuration says so. */
   readonly nodeName: string | undefined;
+  /** open: Whereabouts may run beside us in that cluster, and must see what we claim. */
+  readonly whereabouts: 'open' | 'closed';
 }
+
+/** Where the leases of a configuration are. */
+export type LeasePlace = Pick<IpamConfig, 'stateDir' | 'runDir' | 'kubeconfig' | 'nodeName' | 'whereabouts'>;
 
 export interface FixedAddress {
   readonly domain: string;
@@ -66,9 +71,9 @@ export const ipamConfig: v.GenericSchema<unknown, IpamConfig> = v.pipe(
 /** What DEL needs when the ranges cannot be read any more: where the leases are. */
 export const ipamDelConfig: v.GenericSchema<unknown, IpamConfig> = v.pipe(
   v.object({ manifold: manifoldOptions }),
-  v.transform(({ manifold: { stateDir, runDir, kubeconfig, nodeName } }) => ({
+  v.transform(({ manifold: { stateDir, runDir, kubeconfig, nodeName, whereabouts = 'closed' } }) => ({
     ...{ sets: [], pools: [], terms: {}, fixed: [], gateways: [], requested: [], routes: [], dns: undefined },
-    ...{ withoutMeaning: [], stateDir, runDir, kubeconfig, nodeName },
+    ...{ withoutMeaning: [], stateDir, runDir, kubeconfig, nodeName, whereabouts },
   })),
 );
 
@@ -80,9 +85,7 @@ export function parseIpamConfig(raw: JsonObject): IpamConfig {
 }
 
 /** Where the leases of a configuration are, also when it cannot be read any more. */
-export function leasePlaceOf(
-  raw: JsonObject,
-): Pick<IpamConfig, 'stateDir' | 'runDir' | 'kubeconfig' | 'nodeName'> {
+export function leasePlaceOf(raw: JsonObject): LeasePlace {
   const whole = v.safeParse(ipamConfig, raw);
   return whole.success ? whole.output : v.parse(ipamDelConfig, raw);
 }
@@ -124,6 +127,7 @@ function configOf(keys: NetworkKeys, problems: PoolProblem[]): IpamConfig {
     runDir: manifold.runDir,
     kubeconfig: kubeconfigOf(keys),
     nodeName: manifold.nodeName,
+    whereabouts: manifold.whereabouts ?? 'closed',
   };
 }
 

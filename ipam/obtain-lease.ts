@@ -33,8 +33,8 @@ export async function obtainLease(
 ): Promise<Obtained> {
   const { reservations, client } = deps;
   const { signal } = options;
-  if (reservations !== undefined && (await reservations.reserve(row, signal)) === 'taken')
-    return { taken: true };
+  const reservation = await reservations?.reserve(row, signal);
+  if (reservation?.reserved === false) return { taken: true, by: reservation.by };
   let over = options.over;
   for (let round = 0; round < ROUNDS; round++) {
     deps.step?.('ask for lease');

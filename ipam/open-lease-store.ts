@@ -1,15 +1,18 @@
 // Which leases a configuration means: the cluster's where it names one, else those of this node.
 import type { Kernel } from '../pkg/kernel/kernel.ts';
 import type { KubeClient } from '../pkg/kube/kube-client.ts';
+import { readKubeconfig } from '../pkg/kube/kubeconfig.ts';
 import type { Logger } from '../pkg/log/logger.ts';
 import type { NodeStore } from '../pkg/state/node-store.ts';
 import type { ClusterDeps, Reservations } from './cluster-deps.ts';
-import type { IpamConfig } from './config.ts';
+import type { LeasePlace } from './config.ts';
 import { markReleasing } from './end-lease.ts';
 import { kubeLeaseStore } from './kube-lease-store.ts';
 import type { LeaseHolder, LeaseStore } from './lease-store.ts';
 import { nodeLeaseStore } from './node-lease-store.ts';
 import { nodeNameOf } from './node-name.ts';
+import { THEIR_NAMESPACE } from './whereabouts/objects.ts';
+import { createReservations } from './whereabouts/reservations.ts';
 
 export interface LeaseStoreDeps {
   readonly kernel: Pick<Kernel, 'openIfThere'>;
@@ -19,23 +22,19 @@ export interface LeaseStoreDeps {
   readonly kube: (kubeconfig: string) => KubeClient;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
-  /** What another allocator of the same cluster is told. */
-  readonly reservations?: (kubeconfig: string, store: NodeStore) => Reservations | undefined;
   readonly step?: (name: string) => void;
 }
-
-export type LeaseStorePlace = Pick<IpamConfig, 'stateDir' | 'runDir' | 'kubeconfig' | 'nodeName'>;
 
 /**
  * Claims, CHECK and STATUS go to the store that the configuration names. What is released is released wherever it is:
  * the configuration may have been another when it was claimed, or cannot be read any more.
  */
-export function openLeaseStore(deps: LeaseStoreDeps, place: LeaseStorePlace, log: Logger): LeaseStore {
+export function openLeaseStore(deps: LeaseStoreDeps, place: LeasePlace, log: Logger): LeaseStore {
   const store = deps.openStore(place);
   const ofNode = nodeLeaseStore(store, deps);
   if (place.kubeconfig === undefined)
     return { ...ofNode, release: (holder) => releaseHere(deps, store, ofNode, holder, log) };
-  const ofCluster = kubeLeaseStore(clusterDeps(deps, store, place.kubeconfig, place.nodeName, log));
+  const ofCluster = kubeLeaseStore(clusterDeps(deps, store, place, place.kubeconfig, log));
   return {
     ...ofCluster,
     async release(holder) {
@@ -52,16 +51,34 @@ export function openLeaseStore(deps: LeaseStoreDeps, place: LeaseStorePlace, log
 function clusterDeps(
   deps: LeaseStoreDeps,
   store: NodeStore,
+  place: LeasePlace,
   kubeconfig: string,
-  nodeName: string | undefined,
   log: Logger,
 ): ClusterDeps {
-  const reservations = deps.reservations?.(kubeconfig, store);
+  const reservations = reservationsOf(deps, place);
   return {
-    ...{ client: deps.kube(kubeconfig), store, nodeName: nodeNameOf(nodeName), kernel: deps.kernel, log },
+    ...{
+      client: deps.kube(kubeconfig),
+      store,
+      nodeName: nodeNameOf(place.nodeName),
+      kernel: deps.kernel,
+      log,
+    },
     ...(deps.step !== undefined && { step: deps.step }),
     ...(reservations !== undefined && { reservations }),
   };
+}
+
+/** Those of Whereabouts, where it may run in the same cluster. */
+export function reservationsOf(
+  { kube }: Pick<LeaseStoreDeps, 'kube'>,
+  { kubeconfig, whereabouts }: LeasePlace,
+): Reservations | undefined {
+  if (kubeconfig === undefined || whereabouts === 'closed') return undefined;
+  return createReservations({
+    client: kube(kubeconfig),
+    namespace: async () => (await readKubeconfig(kubeconfig)).namespace ?? THEIR_NAMESPACE,
+  });
 }
 
 /** Where no cluster is named, its leases are marked: a call that names it, or the agent, ends them. */

@@ -5,15 +5,15 @@ import type { AddCall, AttachmentCall, Call, CheckCall, DelCall, GcCall, Plugin 
 import type { CniIp, CniResult } from '../pkg/cni/result.ts';
 import { isManifoldError, ManifoldError } from '../pkg/errors/manifold-error.ts';
 import { formatAddress } from '../pkg/ip/address.ts';
-import { cidrContains, readCidr } from '../pkg/ip/cidr.ts';
+import { cidrContains, formatCidr, readCidr } from '../pkg/ip/cidr.ts';
 import { deferRelease } from '../pkg/state/spool.ts';
 import { claimRequestOf, ownerOf } from './claims.ts';
-import { DEADLINE_MS } from './cluster-deps.ts';
+import { DEADLINE_MS, type Reservations } from './cluster-deps.ts';
 import { type IpamConfig, ipamConfig, ipamDelConfig } from './config.ts';
 import { podName } from './exhausted.ts';
 import type { Grant, KnownLease, LeaseStore } from './lease-store.ts';
 import { nodeNameOf } from './node-name.ts';
-import { type LeaseStoreDeps, openLeaseStore } from './open-lease-store.ts';
+import { type LeaseStoreDeps, openLeaseStore, reservationsOf } from './open-lease-store.ts';
 import { type PoolUser, withPools } from './pool-reference.ts';
 
 export interface IpamDeps extends LeaseStoreDeps {
@@ -36,7 +36,7 @@ export function createIpam(deps: IpamDeps): Plugin<IpamConfig> {
       const config = await resolved(deps, call.config, user, DEADLINE_MS.claim);
       return add({ ...call, config }, open(call), deps.leaseAs ?? 'held');
     },
-    del: (call) => del(call, () => open(call)),
+    del: (call) => del(call, deps, () => open(call)),
     async check(call) {
       const config = await resolved(deps, call.config, undefined, DEADLINE_MS.look);
       return check({ ...call, config }, open(call));
@@ -79,16 +79,34 @@ function ipOf({ address, prefix, gateway }: Grant): CniIp {
   };
 }
 
-async function del(call: DelCall<IpamConfig>, open: () => LeaseStore): Promise<void> {
+async function del(call: DelCall<IpamConfig>, deps: IpamDeps, open: () => LeaseStore): Promise<void> {
   const { containerId, ifname, network } = call;
   try {
-    await open().release({ containerId, ifname, network });
+    const store = open();
+    const theirs = reservationsOf(deps, call.config);
+    const isKnown = theirs !== undefined && (await store.ofAttachment(call)).length > 0;
+    await store.release({ containerId, ifname, network });
+    if (theirs !== undefined && !isKnown) await endTheirs(call, theirs);
   } catch (error) {
     if (!isManifoldError(error, 'state', 'try-later')) throw error;
     // DEL must not fail for it: the lease is released by the next process that can write the store.
     const { runDir, stateDir } = call.config;
     deferRelease(runDir, { stateDir, containerId, ifname, network, only: 'leases' }, error.message);
     call.log.warn('release deferred', { reason: error.message });
+  }
+}
+
+/** A container that we know nothing of may be one that Whereabouts attached before this node was moved over. */
+async function endTheirs(call: DelCall<IpamConfig>, theirs: Reservations): Promise<void> {
+  const ranges = call.config.sets
+    .flat()
+    .map(({ domain, subnet }) => ({ domain, subnet: formatCidr(subnet) }));
+  try {
+    const ended = await theirs.endTheirs(call, ranges, AbortSignal.timeout(DEADLINE_MS.release));
+    if (ended > 0) call.log.info('ended what Whereabouts had given', { addresses: ended });
+  } catch (error) {
+    if (!isManifoldError(error)) throw error;
+    call.log.warn('what Whereabouts may have given is left to its reconciler', { reason: error.message });
   }
 }
 

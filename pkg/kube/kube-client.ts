@@ -21,6 +21,7 @@ export interface ObjectMeta {
   readonly labels?: Readonly<Record<string, string>>;
   readonly annotations?: Readonly<Record<string, string>>;
   readonly ownerReferences?: readonly JsonObject[];
+  readonly finalizers?: readonly string[];
 }
 
 export interface KubeObject {
