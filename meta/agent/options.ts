@@ -9,7 +9,8 @@ import { DEFAULT_NODE_SILENCE } from './agent-deps.ts';
 export interface AgentOptions {
   /** Undefined: the service account of the pod. */
   readonly kubeconfig: string | undefined;
-  readonly nodeName: string;
+  /** Undefined: as everywhere, from the environment or the host name. */
+  readonly nodeName: string | undefined;
   readonly namespace: string;
   readonly stateDir: string;
   readonly runDir: string;
@@ -47,15 +48,10 @@ Examples:
 `;
 
 /** @throws ManifoldError 'bad-config' for a flag that cannot be understood */
-export function parseAgentOptions(
-  argv: readonly string[],
-  env: Readonly<Record<string, string | undefined>>,
-  hostName: string,
-): AgentCommand {
+export function parseAgentOptions(argv: readonly string[]): AgentCommand {
   const values = parsed(argv);
   if (values.help) return { print: 'help' };
   if (values.version) return { print: 'version' };
-  const nodeName = given('node-name', values['node-name']) ?? (env.NODENAME || hostName.toLowerCase());
   const level = values['log-level'] ?? 'info';
   const logLevel = LEVELS.find((known) => known === level);
   if (logLevel === undefined) throw refused('log-level', level, `must be one of ${LEVELS.join(', ')}`);
@@ -66,7 +62,7 @@ export function parseAgentOptions(
   return {
     run: {
       kubeconfig: given('kubeconfig', values.kubeconfig),
-      nodeName,
+      nodeName: given('node-name', values['node-name']),
       namespace: given('namespace', values.namespace) ?? 'kube-system',
       stateDir: given('state-dir', values['state-dir']) ?? DEFAULT_STATE_DIR,
       runDir: given('run-dir', values['run-dir']) ?? DEFAULT_RUN_DIR,

@@ -1,6 +1,6 @@
 // manifold-agent: flags, signals, the real things that the agent stands on.
-import { hostname } from 'node:os';
 import { argv, env, exit, pid } from 'node:process';
+import { nodeNameOf } from '../../ipam/node-name.ts';
 import { writeAll } from '../../pkg/cni/stdio.ts';
 import { isManifoldError } from '../../pkg/errors/manifold-error.ts';
 import { createKernel } from '../../pkg/kernel/linux-kernel.ts';
@@ -30,7 +30,7 @@ const END_MS = 8000;
 
 async function main(): Promise<void> {
   try {
-    const command = parseAgentOptions(argv.slice(2), env, hostname());
+    const command = parseAgentOptions(argv.slice(2));
     if ('print' in command) {
       writeAll(1, command.print === 'help' ? HELP : `manifold-agent ${VERSION}\n`);
       exit(0);
@@ -46,7 +46,7 @@ async function main(): Promise<void> {
 }
 
 async function serve(options: AgentOptions): Promise<void> {
-  const { stateDir, runDir, kubeconfig, nodeName, namespace, nodeSilenceMs, logLevel } = options;
+  const { stateDir, runDir, kubeconfig, namespace, nodeSilenceMs, logLevel } = options;
   const log = createLogger({ level: logLevel, sink: (line) => writeAll(2, line) });
   const access = kubeconfig === undefined ? inClusterAccess(env) : await readKubeconfig(kubeconfig);
   const client = createKubeClient(access, { log, userAgent: `manifold-agent/${VERSION}` });
@@ -65,7 +65,12 @@ async function serve(options: AgentOptions): Promise<void> {
         ...{ client, log, openStore, kernel: createKernel(), namespaces: namedNamespaces },
         monotonicMs: () => performance.now(),
       };
-      const settings = { nodeName, namespace, nodeSilenceMs, timings: DEFAULT_TIMINGS };
+      const settings = {
+        nodeName: nodeNameOf(options.nodeName),
+        namespace,
+        nodeSilenceMs,
+        timings: DEFAULT_TIMINGS,
+      };
       await runAgent(deps, settings, AbortSignal.any([stop, lost]));
       if (lost.aborted)
         log.error('another agent of this node has taken over', { reason: String(lost.reason) });
