@@ -1,11 +1,10 @@
 // The claim over the cluster's leases: choose, write down, ask for all at once, and choose again for what was taken.
 import { type ErrorCode, isManifoldError, ManifoldError } from '../pkg/errors/manifold-error.ts';
-import type { ClusterLeaseRecord } from '../pkg/state/node-store.ts';
 import { chooseAddresses } from './choose.ts';
 import { askForAll } from './cluster-ask.ts';
 import { type ClusterDeps, DEADLINE_MS } from './cluster-deps.ts';
 import { giveBack } from './cluster-give-back.ts';
-import { type Intent, intentOf, leftoversOf, writeIntents } from './cluster-intent.ts';
+import { type Changed, type Intent, intentOf, leftoversOf, writeIntents } from './cluster-intent.ts';
 import { ClusterKnowledge } from './cluster-knowledge.ts';
 import { type Choice, clusterView, Unread } from './cluster-view.ts';
 import { endRow, markReleasing } from './end-lease.ts';
@@ -24,8 +23,7 @@ interface Claim {
   readonly as: 'claimed' | 'held';
   readonly signal: AbortSignal;
   readonly knowledge: ClusterKnowledge;
-  /** The rows that this claim has changed, as they were: undefined where there was none. */
-  readonly before: Map<string, ClusterLeaseRecord | undefined>;
+  readonly before: Map<string, Changed>;
   /** What earlier calls on this node left has been ended, to make room. */
   hasMadeRoom: boolean;
 }

@@ -2,16 +2,14 @@
 import { isManifoldError } from '../pkg/errors/manifold-error.ts';
 import type { ClusterLeaseRecord } from '../pkg/state/node-store.ts';
 import { type ClusterDeps, DEADLINE_MS } from './cluster-deps.ts';
+import type { Changed } from './cluster-intent.ts';
 import { endRow, markReleasing } from './end-lease.ts';
 
 /**
  * Throws nothing that would stand in for the claim's own failure.
  * @param before the rows that the claim has changed, as they were
  */
-export async function giveBack(
-  deps: ClusterDeps,
-  before: ReadonlyMap<string, ClusterLeaseRecord | undefined>,
-): Promise<void> {
+export async function giveBack(deps: ClusterDeps, before: ReadonlyMap<string, Changed>): Promise<void> {
   if (before.size === 0) return;
   try {
     deps.step?.('give back');
@@ -27,17 +25,15 @@ export async function giveBack(
 }
 
 /** @returns the rows whose objects are to be ended */
-function undo(
-  deps: ClusterDeps,
-  before: ReadonlyMap<string, ClusterLeaseRecord | undefined>,
-): ClusterLeaseRecord[] {
+function undo(deps: ClusterDeps, before: ReadonlyMap<string, Changed>): ClusterLeaseRecord[] {
   const { store } = deps;
   return store.transaction(() => {
     const newlyGot: ClusterLeaseRecord[] = [];
-    for (const [name, was] of before) {
+    for (const [name, { was, row: written }] of before) {
       const row = store.clusterLeases.get(name);
+      if (row === undefined || row.state === 'releasing') continue;
       // Another call of this owner has made it its own meanwhile.
-      if (row === undefined || row.writer.pid !== store.writer.pid || row.state === 'releasing') continue;
+      if (row.writer.pid !== store.writer.pid || row.containerId !== written.containerId) continue;
       if (was === undefined || was.state === 'resting') newlyGot.push(row);
       else store.clusterLeases.update({ ...was, ...(row.object !== undefined && { object: row.object }) });
     }

@@ -81,19 +81,26 @@ function isMeant({ fixed, requested }: ClaimRequest, { domain, address }: Grant)
 const poolOf = ({ sets }: ClaimRequest, { domain, address }: Grant): Pool | undefined =>
   sets.flat().find((pool) => pool.domain === domain && isUsable(pool, address));
 
+/** A row that a claim has changed. */
+export interface Changed {
+  /** Undefined where the owner had none. */
+  readonly was: ClusterLeaseRecord | undefined;
+  readonly row: ClusterLeaseRecord;
+}
+
 /** To be called inside the transaction of the choice. @param before is told what each changed row was */
 export function writeIntents(
   { store, client }: ClusterDeps,
   intents: readonly Intent[],
   as: 'claimed' | 'held',
-  before: Map<string, ClusterLeaseRecord | undefined>,
+  before: Map<string, Changed>,
 ): void {
   const { clusterLeases } = store;
   for (const { row, isKept } of intents) {
     const there = clusterLeases.get(row.name);
     const wanted: ClusterLeaseRecord = isKept ? { ...row, state: as } : row;
     if (there !== undefined && isSame(there, wanted)) continue;
-    if (!before.has(row.name)) before.set(row.name, ownRowOf(there, row));
+    if (!before.has(row.name)) before.set(row.name, { was: ownRowOf(there, row), row });
     // What rests here for another owner is over, or gives way.
     if (there?.state === 'resting' && ownRowOf(there, row) === undefined) clusterLeases.remove(there);
     if (!clusterLeases.claim(wanted))

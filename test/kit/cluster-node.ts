@@ -15,6 +15,9 @@ import { createLogger } from '../../pkg/log/logger.ts';
 import { checkState } from '../../pkg/state/check-state.ts';
 import type { NodeStore, Writer } from '../../pkg/state/node-store.ts';
 import { openNodeStore } from '../../pkg/state/open-node-store.ts';
+import { applyManifests } from './control-plane/apply-manifests.ts';
+import type { Cluster } from './control-plane/cluster.ts';
+import { leaseObject } from './lease-object.ts';
 import { type Asking, claimRequest } from './lease-world.ts';
 
 export class ClusterNode {
@@ -28,7 +31,8 @@ export class ClusterNode {
 
   constructor(kubeconfig: string, nodeName: string, more: Partial<ClusterDeps> = {}) {
     this.node = openNodeStore(this.#directory);
-    this.client = openKubeClient(kubeconfig);
+    // Less patience than in production: an API server that is away need not be waited for.
+    this.client = openKubeClient(kubeconfig, { timeoutMs: 2500 });
     this.deps = {
       ...{ client: this.client, store: this.node, nodeName },
       // No namespace of these tests is there.
@@ -69,6 +73,16 @@ export class ClusterNode {
     rmSync(this.#directory, { recursive: true });
     return broken;
   }
+}
+
+/** Brings the definitions to a cluster, and makes one lease: for its first the API server compiles rules for a second or two. */
+export async function withLeases(cluster: Cluster): Promise<KubeClient> {
+  await applyManifests(cluster, ['crds/iplease.yaml', 'crds/ippool.yaml']);
+  const admin = openKubeClient(cluster.kubeconfig());
+  const lease = leaseObject();
+  await admin.create<IpLease>(IP_LEASES, lease, { isOurs: () => true });
+  await admin.delete(IP_LEASES, lease.metadata.name);
+  return admin;
 }
 
 /** All leases of the cluster: "10.0.0.1 Held c1 n1". */

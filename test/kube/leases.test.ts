@@ -3,8 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { IP_LEASES, type IpLease, timeText } from '../../ipam/ip-lease.ts';
 import type { KubeClient } from '../../pkg/kube/kube-client.ts';
 import { openKubeClient } from '../../pkg/kube/open-kube-client.ts';
-import { ClusterNode, leasesOf, readAll } from '../kit/cluster-node.ts';
-import { applyManifests } from '../kit/control-plane/apply-manifests.ts';
+import { ClusterNode, leasesOf, readAll, withLeases } from '../kit/cluster-node.ts';
 import type { Cluster } from '../kit/control-plane/cluster.ts';
 import { sharedCluster } from '../kit/control-plane/shared-cluster.ts';
 import { FaultProxy } from '../kit/fault-proxy/fault-proxy.ts';
@@ -17,9 +16,8 @@ let nodes: ClusterNode[];
 
 beforeAll(async () => {
   cluster = await sharedCluster();
-  await applyManifests(cluster, ['crds/iplease.yaml', 'crds/ippool.yaml']);
+  admin = await withLeases(cluster);
   proxy = await FaultProxy.start(cluster);
-  admin = openKubeClient(cluster.kubeconfig());
 });
 afterAll(async () => {
   admin.close();
