@@ -64,7 +64,7 @@ async function attachAll(
   try {
     // After the journal: whoever finds the records of a process that died here frees the claims too.
     deps.step('claim');
-    await claimAddresses(deps, call.log, records);
+    await claimAddresses(deps, call, records);
     for (const record of records) {
       current = record;
       added.push(await attachOne(deps, call, store, record));

@@ -6,18 +6,19 @@ import { type IpamConfig, leasePlaceOf, parseIpamConfig } from '../ipam/config.t
 import type { ClaimRequest } from '../ipam/lease-store.ts';
 import { nodeNameOf } from '../ipam/node-name.ts';
 import { openLeaseStore } from '../ipam/open-lease-store.ts';
+import { completedConfig, isOurIpam } from '../ipam/our-ipam.ts';
 import { withPools } from '../ipam/pool-reference.ts';
 import { describePod, podOf } from '../pkg/attach/deps.ts';
-import type { JsonObject } from '../pkg/cni/plugin.ts';
+import type { Call, JsonObject } from '../pkg/cni/plugin.ts';
 import { deriveConfig } from '../pkg/cni/run-list.ts';
 import { isManifoldError, ManifoldError } from '../pkg/errors/manifold-error.ts';
-import type { Logger } from '../pkg/log/logger.ts';
 import type { AttachmentRecord } from '../pkg/state/node-store.ts';
+import type { MetaConfig } from './config.ts';
 import type { MetaDeps } from './deps.ts';
 import { listOfRecord, networkNameOf, placeOf } from './journal.ts';
 import { ipamTypeOf } from './network.ts';
-
-const OUR_IPAM = 'manifold-ipam';
+import { searchPath } from './ourselves.ts';
+import { ownTypesFor } from './own-types.ts';
 
 interface Wish {
   readonly config: IpamConfig;
@@ -27,12 +28,15 @@ interface Wish {
 /** The ADD of each attachment's IPAM then finds its own. @throws ManifoldError as LeaseStore.claim, naming the pod */
 export async function claimAddresses(
   deps: MetaDeps,
-  log: Logger,
+  call: Call<MetaConfig>,
   records: readonly AttachmentRecord[],
 ): Promise<void> {
+  const { log } = call;
   try {
     const wishes = await Promise.all(
-      records.flatMap((record) => configsOf(record).map((raw) => wishOf(deps, record, raw))),
+      records.flatMap((record) =>
+        configsOf(deps, call, record, false).map((raw) => wishOf(deps, record, raw)),
+      ),
     );
     // This node's store first: it costs nothing to ask, and a failure here needs no answer of an API server.
     const places = Object.entries(Object.groupBy(wishes, ({ config }) => config.kubeconfig ?? ''));
@@ -54,12 +58,20 @@ export async function claimAddresses(
 }
 
 /** What the plugins of an attachment that call our IPAM plugin are given. */
-function configsOf(record: AttachmentRecord): JsonObject[] {
+function configsOf(
+  deps: MetaDeps,
+  { config, path }: Call<MetaConfig>,
+  record: AttachmentRecord,
+  forDel: boolean,
+): JsonObject[] {
   const list = listOfRecord(record);
+  const ownTypes = ownTypesFor(deps, searchPath(config.binDir, path));
   const { capabilityArgs } = placeOf(record, record.netns, []);
-  return list.plugins
-    .filter((plugin) => ipamTypeOf(plugin.config) === OUR_IPAM)
-    .map((plugin) => deriveConfig(list, plugin, { capabilityArgs }));
+  return list.plugins.flatMap((plugin) => {
+    const type = ipamTypeOf(plugin.config);
+    if (!isOurIpam(type, ownTypes)) return [];
+    return [completedConfig(type, deriveConfig(list, plugin, { capabilityArgs }), forDel)];
+  });
 }
 
 async function wishOf(deps: MetaDeps, record: AttachmentRecord, raw: JsonObject): Promise<Wish> {
@@ -81,12 +93,16 @@ async function withPoolsRead(
 }
 
 /** Frees what was claimed for an attachment whose plugins were never called. None is no error. */
-export async function releaseClaims(deps: MetaDeps, log: Logger, record: AttachmentRecord): Promise<void> {
+export async function releaseClaims(
+  deps: MetaDeps,
+  call: Call<MetaConfig>,
+  record: AttachmentRecord,
+): Promise<void> {
   const places = new Map(
-    configsOf(record)
+    configsOf(deps, call, record, true)
       .map(leasePlaceOf)
       .map((place) => [place.kubeconfig, place]),
   );
   for (const place of places.values())
-    await openLeaseStore(deps, place, log).release({ ...record, network: networkNameOf(record) });
+    await openLeaseStore(deps, place, call.log).release({ ...record, network: networkNameOf(record) });
 }

@@ -8,7 +8,7 @@ export interface MetaDeps extends AttachDeps {
   readonly now: () => number;
   /** The client of a kubeconfig, made once a process. */
   readonly kube: (kubeconfig: string) => KubeClient;
-  /** Types that run in this process when they are delegates. */
+  /** Types that run in this process when they are delegates, whatever CNI_PATH has under their names (own-types.ts). */
   readonly ownTypes: ReadonlySet<string>;
   /** Path of the file that this process runs: a delegate that is the same file is refused. */
   readonly ownFile: string;

@@ -122,7 +122,7 @@ export async function forget(
   const { containerId, ifname } = record;
   const network = networkNameOf(record);
   try {
-    if (record.state === 'planned') await releaseClaims(deps, call.log, record);
+    if (record.state === 'planned') await releaseClaims(deps, call, record);
     store.attachments.remove(record);
   } catch (error) {
     if (!isManifoldError(error, 'state', 'try-later')) throw error;

@@ -8,7 +8,7 @@ import { ipamTypeOf, pluginsOf } from './network.ts';
 /** The configuration list with the node's own settings in every plugin that is ours or calls an IPAM plugin of ours. */
 export function withNodeSettings(
   config: JsonObject,
-  { stateDir, runDir, logLevel, logFile, kubeconfig, nodeName }: MetaConfig['manifold'],
+  { stateDir, runDir, logLevel, logFile, kubeconfig, nodeName, whereabouts }: MetaConfig['manifold'],
   ownTypes: ReadonlySet<string>,
 ): JsonObject {
   const settings = {
@@ -17,6 +17,7 @@ export function withNodeSettings(
     // Without one of the node's the definition's stands: to pass it over would make its addresses the node's own.
     ...(kubeconfig !== undefined && { kubeconfig }),
     ...(nodeName !== undefined && { nodeName }),
+    ...(whereabouts !== undefined && { whereabouts }),
   };
   const isOurs = (type: unknown) => typeof type === 'string' && ownTypes.has(type);
   const plugins = pluginsOf(config).map((plugin) => {

@@ -1,5 +1,6 @@
 // The attachments of a pod, whole and in order, before the first change: pure. Who reads the facts is networks.ts.
 
+import { IPAM_TYPES } from '../ipam/our-ipam.ts';
 import type { JsonObject } from '../pkg/cni/plugin.ts';
 import { ManifoldError } from '../pkg/errors/manifold-error.ts';
 import { runtimeConfigOf, undeclared, withRequest } from './capability.ts';
@@ -75,12 +76,13 @@ export function planRequest(
       },
     );
   }
-  if (request.ipamClaim !== undefined && usesOurIpam(network.config)) {
+  const claimless = claimlessIpamOf(network.config);
+  if (request.ipamClaim !== undefined && claimless !== undefined) {
     throw refusal(
       pod,
       network,
       'unsupported-field',
-      'it asks for "ipam-claim-reference", which manifold-ipam does not have yet',
+      `it asks for "ipam-claim-reference", which ${claimless} does not have yet`,
       {
         hint: 'Take "ipam-claim-reference" out of the request.',
       },
@@ -95,9 +97,11 @@ export function planRequest(
   };
 }
 
-function usesOurIpam(config: JsonObject): boolean {
-  return pluginsOf(config).some((plugin) => ipamTypeOf(plugin) === 'manifold-ipam');
-}
+/** An IPAM plugin of the network that would pass over a claim in silence: the other project's Whereabouts would, too. */
+const claimlessIpamOf = (config: JsonObject): string | undefined =>
+  pluginsOf(config)
+    .map(ipamTypeOf)
+    .find((type) => IPAM_TYPES.some((one) => one === type));
 
 function refuseSameName(pod: string, earlier: readonly PlannedAttachment[], one: PlannedAttachment): void {
   const holder = earlier.find((other) => other.ifname === one.ifname);

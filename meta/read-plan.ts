@@ -10,6 +10,7 @@ import { NETWORKS_ARG } from './journal.ts';
 import { type Network, typesOf } from './network.ts';
 import { type NetworkSources, readAskedNetwork, readEveryPodNetworks } from './networks.ts';
 import { isOurselves, searchPath } from './ourselves.ts';
+import { ownTypesFor } from './own-types.ts';
 import { type PlannedAttachment, planAttachments } from './plan.ts';
 import { type NetworkRequest, parseRequest } from './request.ts';
 
@@ -66,11 +67,12 @@ function warnOf(call: Call<MetaConfig>, { unknownKeys, deviceId }: NetworkReques
 
 export function networkSources(deps: MetaDeps, call: Call<MetaConfig>): NetworkSources {
   const path = searchPath(call.config.binDir, call.path);
+  const ownTypes = ownTypesFor(deps, path);
   return {
     files: deps.files,
     config: call.config,
-    ownTypes: deps.ownTypes,
-    isOurselves: (type) => isOurselves(type, path, deps),
+    ownTypes,
+    isOurselves: (type) => isOurselves(type, path, { ...deps, ownTypes }),
   };
 }
 

@@ -6,16 +6,19 @@ import { createHostDevice } from '../../cni/host-device/plugin.ts';
 import { createMacvlan } from '../../cni/macvlan/plugin.ts';
 import { createSriov } from '../../cni/sriov/plugin.ts';
 import { createIpam } from '../../ipam/plugin.ts';
+import { createWhereabouts } from '../../ipam/whereabouts/plugin.ts';
 import { boot } from './boot.ts';
 import { ipamInside } from './ipam-inside.ts';
 import { start } from './start.ts';
 import { startManifold } from './start-manifold.ts';
 
 const PROGRAMS: Readonly<Record<string, () => Promise<void>>> = {
-  macvlan: () => start('macvlan', (deps) => [createMacvlan(deps), ipamInside(deps)]),
-  'host-device': () => start('host-device', (deps) => [createHostDevice(deps), ipamInside(deps)]),
-  sriov: () => start('sriov', (deps) => [createSriov(deps), ipamInside(deps)]),
+  macvlan: () => start('macvlan', (deps) => [createMacvlan(deps), ...ipamInside(deps)]),
+  'host-device': () => start('host-device', (deps) => [createHostDevice(deps), ...ipamInside(deps)]),
+  sriov: () => start('sriov', (deps) => [createSriov(deps), ...ipamInside(deps)]),
   'manifold-ipam': () => start('manifold-ipam', (deps) => [createIpam(deps)]),
+  // Installed only by who asks for it: ln dist/bin/manifold /opt/cni/bin/whereabouts
+  whereabouts: () => start('whereabouts', (deps) => [createWhereabouts(deps)]),
 };
 
 /** By the name that it was called by, a symbolic link's too; else by the name of its file; else it is manifold. */

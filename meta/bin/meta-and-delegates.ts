@@ -9,7 +9,7 @@ import type { ProgramDeps } from './program-deps.ts';
 
 /** The meta plugin, and the types that it runs in its own process. @param ownFile the file that runs now */
 export function metaAndDelegates(deps: ProgramDeps, ownFile: string): Plugin[] {
-  const delegates = [createMacvlan(deps), createHostDevice(deps), createSriov(deps), ipamInside(deps)];
-  const ownTypes = new Set(delegates.map((plugin) => plugin.name));
+  const delegates = [createMacvlan(deps), createHostDevice(deps), createSriov(deps), ...ipamInside(deps)];
+  const ownTypes = new Set(delegates.flatMap(({ name, dropIn }) => (dropIn ? [] : [name])));
   return [createManifold({ ...deps, ownTypes, ownFile, files: nodeFiles }), ...delegates];
 }

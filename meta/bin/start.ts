@@ -1,6 +1,8 @@
 // From a process to one CNI call of one of our plugins, and out again.
 
-import { env, exit } from 'node:process';
+import { statSync } from 'node:fs';
+import { argv, env, execPath, exit } from 'node:process';
+import { isSea } from 'node:sea';
 import type { Plugin } from '../../pkg/cni/plugin.ts';
 import { runProgram } from '../../pkg/cni/program.ts';
 import { readStdin, writeAll } from '../../pkg/cni/stdio.ts';
@@ -35,9 +37,18 @@ export async function start(
     stdout: (text) => writeAll(1, text),
     readStdin,
     isOwnNetns: (path) => isOwnNetns(deps, path),
+    isOwnFile,
     guardExec,
   });
   exit(code);
+}
+
+/** The file that this process runs. */
+export const ownFile = (): string => (isSea() ? execPath : (argv[1] ?? execPath));
+
+function isOwnFile(path: string): boolean {
+  const [one, other] = [path, ownFile()].map((file) => statSync(file, { throwIfNoEntry: false }));
+  return one !== undefined && other !== undefined && one.dev === other.dev && one.ino === other.ino;
 }
 
 function isOwnNetns({ kernel }: ProgramDeps, path: string): boolean {

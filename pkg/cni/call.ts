@@ -29,6 +29,8 @@ export interface CallDeps {
   readonly stderr: (text: string) => void;
   /** True when the path is the namespace that this process is in; false when it is another, or nothing. */
   readonly isOwnNetns?: (path: string) => boolean;
+  /** True for another name of the file that this process runs. None is when absent. */
+  readonly isOwnFile?: (path: string) => boolean;
   /** How long an exec'ed plugin may take. @default 120000 */
   readonly delegateTimeoutMs?: number;
   /** Keeps a plugin that is exec'ed for an attachment from outliving us and the next call. None when absent. */

@@ -8,7 +8,7 @@ import { type CniParameters, type Environment, formatArgs } from './environment.
 import { type ExecOutcome, type ExecRequest, execPlugin, findPlugin } from './exec-plugin.ts';
 import { faultOfName, faultOfType } from './names.ts';
 import { versionOf } from './network-config.ts';
-import type { DelegateOptions, Delegates, JsonObject, Verb } from './plugin.ts';
+import type { DelegateOptions, Delegates, JsonObject, Plugin, Verb } from './plugin.ts';
 import type { CniResult } from './result.ts';
 import { UNSTATED_VERSION } from './versions.ts';
 
@@ -85,13 +85,20 @@ async function callDelegate(
     [DEPTH]: String(depth),
   };
   const stdin = JSON.stringify(config);
-  const own = deps.plugins.get(type);
+  const own = ownPlugin(type, path, deps);
   if (own !== undefined) return resultOf(about, await answerCall(own, () => stdin, { ...deps, env }));
   const timeoutMs = deps.delegateTimeoutMs ?? DEFAULT_TIMEOUT_MS;
   const file = findPlugin(type, path);
   const outcome = await execGuarded(file, { env, stdin, timeoutMs }, parent, deps);
   if (outcome.stderr !== '') deps.stderr(outcome.stderr);
   return resultOf(about, answerOf(about, outcome));
+}
+
+/** A drop-in for another project's plugin is only what is meant where the file that would be exec'ed is ours. */
+function ownPlugin(type: string, path: readonly string[], deps: CallDeps): Plugin | undefined {
+  const plugin = deps.plugins.get(type);
+  if (plugin?.dropIn !== true) return plugin;
+  return deps.isOwnFile?.(findPlugin(type, path)) === true ? plugin : undefined;
 }
 
 async function execGuarded(

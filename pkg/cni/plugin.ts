@@ -76,6 +76,8 @@ export interface Plugin<C = unknown> {
     raw: JsonObject,
     options: { readonly env: Readonly<Record<string, string | undefined>>; readonly forDel: boolean },
   ) => Completed;
+  /** The name is another project's too: as a delegate it runs in this process only where the file of that name is ours. */
+  readonly dropIn?: true;
   add(call: AddCall<C>): Promise<CniResult>;
   del(call: DelCall<C>): Promise<void>;
   check(call: CheckCall<C>): Promise<void>;

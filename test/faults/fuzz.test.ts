@@ -22,10 +22,9 @@ const directory = mkdtempSync(join(tmpdir(), 'manifold-fuzz-'));
 const stateDir = join(directory, 'state');
 const deps = createProgramDeps(silentLogger);
 const plugins = new Map<string, Plugin>(
-  [createMacvlan(deps), createHostDevice(deps), ipamInside(deps), ...metaAndDelegates(deps, '')].map((p) => [
-    p.name,
-    p,
-  ]),
+  [createMacvlan(deps), createHostDevice(deps), ...ipamInside(deps), ...metaAndDelegates(deps, '')].map(
+    (p) => [p.name, p],
+  ),
 );
 let nic: TestNic;
 let pod: TestNetns;

@@ -16,8 +16,8 @@ function step(): void {
 }
 
 const PROGRAMS: Readonly<Record<string, CreatePlugins>> = {
-  macvlan: (deps) => [createMacvlan(deps), ipamInside(deps)],
-  'host-device': (deps) => [createHostDevice(deps), ipamInside(deps)],
+  macvlan: (deps) => [createMacvlan(deps), ...ipamInside(deps)],
+  'host-device': (deps) => [createHostDevice(deps), ...ipamInside(deps)],
   manifold: (deps) => metaAndDelegates(deps, argv[1] ?? ''),
 };
 
