@@ -80,7 +80,7 @@ export const sriovConfig = v.pipe(
   v.forward(
     v.partialCheck(
       [['min_tx_rate'], ['max_tx_rate']],
-      ({ min_tx_rate: min = 0, max_tx_rate: max = 0 }) => max === 0 || min <= max,
+      ({ min_tx_rate: min = 0, max_tx_rate: max = 0 }) => max <= 0 || min <= max,
       'must not be above "max_tx_rate"',
     ),
     ['min_tx_rate'],

@@ -22,6 +22,7 @@ const PLUGIN = ['ip-num', 'netlink', 'valibot'];
 test.each([
   ['macvlan', PLUGIN],
   ['host-device', PLUGIN],
+  ['sriov', PLUGIN],
   ['manifold-ipam', PLUGIN],
   ['manifold', [...PLUGIN, 'yaml']],
   ['all', [...PLUGIN, 'yaml']],
@@ -29,7 +30,7 @@ test.each([
   expect(packagesOf(name, true)).toEqual(packages);
 });
 
-test.each(['macvlan', 'host-device', 'manifold-ipam', 'manifold', 'all'])(
+test.each(['macvlan', 'host-device', 'sriov', 'manifold-ipam', 'manifold', 'all'])(
   '%s does not hold yargs',
   (name) => {
     expect(packagesOf(name, false)).not.toContain('yargs');
@@ -51,13 +52,13 @@ test.each(Object.keys(inputs))('%s asks for no file and no native addon at run t
 });
 
 test('a built-in module is never taken whole: the snapshot could not hold it', () => {
-  for (const name of ['macvlan', 'host-device', 'manifold-ipam', 'manifold'])
+  for (const name of ['macvlan', 'host-device', 'sriov', 'manifold-ipam', 'manifold'])
     expect(readFileSync(join(ROOT, 'dist/js', `${name}.cjs`), 'utf8')).not.toMatch(
       /[\w$]+\(require\("node:[\w/]+"\)(,1)?\)/,
     );
 });
 
-test.each(['macvlan', 'host-device', 'manifold-ipam', 'manifold'])(
+test.each(['macvlan', 'host-device', 'sriov', 'manifold-ipam', 'manifold'])(
   'the script %s.cjs runs by itself, away from the repository',
   (name) => {
     const directory = mkdtempSync(join(tmpdir(), 'manifold-script-'));
