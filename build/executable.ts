@@ -10,7 +10,19 @@ import { stripUnmapped } from './strip.ts';
 import type { Target } from './target.ts';
 
 /** Passed to Node and V8 at every start. docs/decisions/start-of-the-executable.md says what each is worth. */
-const EXEC_ARGV = ['--disable-warning=ExperimentalWarning', '--no-rehash-snapshot', '--jitless'];
+const EXEC_ARGV = [
+  '--disable-warning=ExperimentalWarning',
+  '--no-rehash-snapshot',
+  '--jitless',
+  // Without it node:tls reads about 120 public authorities in a thread as soon as it is loaded: 10 ms of CPU.
+  '--use-openssl-ca',
+];
+
+/**
+ * Built-in modules that the snapshot holds loaded, of those that Node allows there. The API client needs them, and
+ * --jitless makes Node compile them from their sources at run time (8 ms of CPU).
+ */
+const LOADED = ['crypto', 'net'];
 
 /**
  * Compiles every function of the bundle before the snapshot is taken, which keeps the bytecode: V8 compiles a
@@ -18,7 +30,7 @@ const EXEC_ARGV = ['--disable-warning=ExperimentalWarning', '--no-rehash-snapsho
  */
 function compiledAhead(code: string): string {
   const body = JSON.stringify(`${code}\n//# sourceURL=manifold.cjs`);
-  return `const v8 = require('node:v8');
+  return `${LOADED.map((name) => `require('node:${name}');\n`).join('')}const v8 = require('node:v8');
 v8.setFlagsFromString('--no-lazy');
 const load = new Function('require', ${body});
 v8.setFlagsFromString('--lazy');
