@@ -1,0 +1,154 @@
+// A node inside the guest that calls our plugins: in this process, as the meta plugin does, or as programs that die.
+import { deepEqual } from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { argv, execPath } from 'node:process';
+import { createHostDevice } from '../../../cni/host-device/plugin.ts';
+import { createSriov } from '../../../cni/sriov/plugin.ts';
+import { createIpam } from '../../../ipam/plugin.ts';
+import { createProgramDeps, type ProgramDeps } from '../../../meta/bin/program-deps.ts';
+import { answerCall } from '../../../pkg/cni/answer.ts';
+import type { JsonObject, Plugin, Verb } from '../../../pkg/cni/plugin.ts';
+import { silentLogger } from '../../../pkg/log/logger.ts';
+import { checkState } from '../../../pkg/state/check-state.ts';
+import type { InterfaceRecord } from '../../../pkg/state/node-store.ts';
+import { makeNetns, type TestNetns } from '../../kit/netns.ts';
+import { describePorts, difference } from './ports.ts';
+import type { Vm } from './vm.ts';
+
+/** First argument of the guest's program when it is to be a plugin instead. */
+export const PLUGIN_MODE = 'plugin';
+
+export interface CniAnswer {
+  readonly exitCode: number;
+  readonly output: JsonObject;
+  /** Message and details of an error, in one text. */
+  readonly text: string;
+}
+
+export interface CniOptions {
+  /** @default the pod's name */
+  readonly containerId?: string;
+  readonly ifname?: string;
+  /** CNI_NETNS is empty: the runtime knows of none any more. */
+  readonly noNetns?: boolean;
+}
+
+export class CniNode {
+  readonly #vm: Vm;
+  readonly #before: string;
+  readonly #directory = mkdtempSync(join(tmpdir(), 'manifold-vm-'));
+  readonly #deps: ProgramDeps = createProgramDeps(silentLogger);
+  readonly #plugins: ReadonlyMap<string, Plugin>;
+  /** What the plugins have logged. */
+  log = '';
+
+  /** What the case has made is removed when it is over. */
+  constructor(vm: Vm) {
+    this.#vm = vm;
+    this.#before = describePorts(vm.kernel, vm.ports);
+    const plugins = [createSriov(this.#deps), createHostDevice(this.#deps), createIpam(this.#deps)];
+    this.#plugins = new Map(plugins.map((plugin) => [plugin.name, plugin]));
+    vm.defer(() => {
+      vm.log(this.log);
+      this.#store().close();
+      rmSync(this.#directory, { recursive: true });
+    });
+  }
+
+  /** Namespaces of pods; removed when the case is over, unless it has removed them itself. */
+  pod(): TestNetns {
+    const netns = makeNetns();
+    this.#vm.defer(() => {
+      if (this.#vm.run('ip', 'netns', 'list').includes(netns.name)) netns[Symbol.dispose]();
+    });
+    return netns;
+  }
+
+  conf(keys: JsonObject): JsonObject {
+    return {
+      cniVersion: '1.1.0',
+      name: 'rail',
+      type: 'sriov',
+      ipam: { type: 'manifold-ipam', range: '192.0.2.0/24' },
+      manifold: { stateDir: join(this.#directory, 'state'), runDir: join(this.#directory, 'run') },
+      ...keys,
+    };
+  }
+
+  async call(verb: Verb, keys: JsonObject, pod: TestNetns, options: CniOptions = {}): Promise<CniAnswer> {
+    const conf = this.conf(keys);
+    const plugin = this.#plugins.get(String(conf.type));
+    if (plugin === undefined) throw new Error(`No plugin ${String(conf.type)}`);
+    const { exitCode, output = {} } = await answerCall(plugin, () => JSON.stringify(conf), {
+      env: environment(verb, pod, options),
+      plugins: this.#plugins,
+      stderr: (text) => {
+        this.log += text;
+      },
+    });
+    return { exitCode, output, text: `${output.msg ?? ''} ${output.details ?? ''}` };
+  }
+
+  /** As call; fails with the plugin's words when it does. @returns what the plugin printed */
+  async ok(verb: Verb, keys: JsonObject, pod: TestNetns, options: CniOptions = {}): Promise<JsonObject> {
+    const { exitCode, output, text } = await this.call(verb, keys, pod, options);
+    if (exitCode !== 0) throw new Error(`${verb} failed: ${text}`);
+    return output;
+  }
+
+  /** The call fails. @returns message and details */
+  async refused(verb: Verb, keys: JsonObject, pod: TestNetns, options: CniOptions = {}): Promise<string> {
+    const { exitCode, output, text } = await this.call(verb, keys, pod, options);
+    if (exitCode === 0) throw new Error(`${verb} succeeded: ${JSON.stringify(output)}`);
+    return text;
+  }
+
+  /** A process of its own that kills itself at its n-th step. @returns whether it came so far */
+  killed(verb: Verb, keys: JsonObject, pod: TestNetns, killAt: number): boolean {
+    const child = spawnSync(
+      execPath,
+      ['--disable-warning=ExperimentalWarning', argv[1] ?? '', PLUGIN_MODE, 'sriov'],
+      {
+        input: JSON.stringify(this.conf(keys)),
+        env: { ...environment(verb, pod, {}), MANIFOLD_TEST_KILL_AT: String(killAt) },
+        encoding: 'utf8',
+      },
+    );
+    this.log += `${child.stderr}${child.stdout}\n`;
+    return child.signal === 'SIGKILL';
+  }
+
+  records(): InterfaceRecord[] {
+    return this.#store().interfaces.all();
+  }
+
+  /** Every virtual function is on the host as it was at the beginning, and nothing of this node's is noted any more. */
+  expectAsBefore(): void {
+    const pods = (line: string) => !/^. namespaces /.test(line);
+    const left = difference(this.#before, describePorts(this.#vm.kernel, this.#vm.ports)).filter(pods);
+    deepEqual(left, []);
+    deepEqual(this.records(), []);
+    deepEqual(checkState(this.#store()), []);
+  }
+
+  #store() {
+    return this.#deps.openStore({
+      stateDir: join(this.#directory, 'state'),
+      runDir: join(this.#directory, 'run'),
+    });
+  }
+}
+
+function environment(verb: Verb, pod: TestNetns, { containerId, ifname, noNetns }: CniOptions) {
+  return {
+    CNI_COMMAND: verb,
+    CNI_CONTAINERID: containerId ?? pod.name,
+    CNI_NETNS: noNetns ? '' : pod.path,
+    CNI_IFNAME: ifname ?? 'net1',
+    CNI_PATH: '/nowhere',
+    CNI_ARGS: `K8S_POD_NAMESPACE=ns;K8S_POD_NAME=${pod.name}`,
+  };
+}
