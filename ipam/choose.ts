@@ -143,7 +143,7 @@ function refuseIfHeld(request: ClaimRequest, domain: string, address: Address, v
   const where = lease.node === undefined ? '' : ` on node ${lease.node}`;
   throw new ManifoldError(
     'address-held',
-    `${wish}: ${holder}${where} holds it as ${lease.ifname} on network ${lease.network} since ${timeText(lease.acquired)} (container ${lease.containerId})`,
+    `${wish}: ${holder}${where} holds it as ${lease.ifname} on network ${lease.network}${sinceText(lease)} (container ${lease.containerId})`,
     { hint: 'Request another address, or delete that pod first.' },
   );
 }
@@ -158,3 +158,7 @@ const grantOf = (pool: Pool, address: Address): Grant => ({
   gateway: pool.gateway,
   terms: pool.terms,
 });
+
+/** Another allocator does not say since when. */
+const sinceText = ({ acquired }: KnownLease): string =>
+  acquired === 0 ? '' : ` since ${timeText(acquired)}`;

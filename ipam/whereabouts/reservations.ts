@@ -153,10 +153,11 @@ export function createReservations(deps: WhereaboutsDeps): Reservations {
 const addressIn = (network: string, { metadata: { name } }: TheirReservation): Address | undefined =>
   meaningsOf(name).find((meaning) => meaning.network === network)?.address;
 
-const holderIn = ({ spec }: TheirReservation) => ({
+const holderIn = ({ metadata, spec }: TheirReservation) => ({
   podref: spec.podref,
   ifname: spec.ifname,
   container: spec.containerid,
+  since: metadata.creationTimestamp,
 });
 
 const heldBy = ({ domain, address }: Claimant, found: TheirReservation): IpLease =>

@@ -1,21 +1,23 @@
 // An address that Whereabouts has given, as a lease that nobody here may take: for choices, sums and messages.
 import { type Address, formatAddress } from '../../pkg/ip/address.ts';
-import { type IpLease, newIpLease } from '../ip-lease.ts';
+import { type IpLease, newIpLease, timeText } from '../ip-lease.ts';
 import { leaseName } from '../lease-name.ts';
 
 export interface TheirHolder {
   readonly podref: string;
   readonly ifname?: string | undefined;
   readonly container?: string | undefined;
+  /** RFC 3339. */
+  readonly since?: string | undefined;
 }
 
 /** What stands for network and node, of which their objects say nothing. */
-const UNKNOWN = 'of Whereabouts';
+const UNKNOWN = '(Whereabouts)';
 
 /** Never stored: it has neither UID nor resourceVersion, and times of no meaning. */
 export function leaseOfTheirs(domain: string, address: Address, holder: TheirHolder): IpLease {
   const { namespace, name } = podOfRef(holder.podref);
-  const epoch = new Date(0).toISOString();
+  const since = timeText(Date.parse(holder.since ?? '') || 0);
   return newIpLease(leaseName(domain, address), {
     ...{
       address: formatAddress(address),
@@ -29,7 +31,7 @@ export function leaseOfTheirs(domain: string, address: Address, holder: TheirHol
       ...{ podNamespace: namespace, podName: name, uid: `whereabouts ${holder.podref}` },
       ...{ interface: holder.ifname ?? '(unknown)', containerID: holder.container ?? '(unknown)' },
     },
-    ...{ acquired: epoch, renewed: epoch },
+    ...{ acquired: since, renewed: since },
   });
 }
 
