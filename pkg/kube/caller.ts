@@ -2,7 +2,7 @@
 // caller's own reading (settle), never by a guess.
 import type { Logger } from '../log/logger.ts';
 import type { CallLimit } from './call-limit.ts';
-import { renewalHint, wireHint } from './hints.ts';
+import { renewalHint, wireHint, withoutToken } from './hints.ts';
 import type { KubeAccess } from './kube-access.ts';
 import { KubeError } from './kube-error.ts';
 import type { ServerClock } from './server-clock.ts';
@@ -60,7 +60,6 @@ interface Failure {
 
 export function createCaller(parts: CallerParts) {
   const { access, transport, clock, retry, log, random } = parts;
-  const hint401 = () => renewalHint(access);
 
   async function attempt({ request, asked, limit }: Call): Promise<Outcome> {
     const share = Math.max(ATTEMPT_LEAST_MS, limit.leftMs() * ATTEMPT_SHARE);
@@ -74,7 +73,7 @@ export function createCaller(parts: CallerParts) {
     clock.observe(answer.date, sentAt, performance.now());
     const { status, body } = answer;
     if (status >= 200 && status < 300) return fromBody(body);
-    const error = statusError(asked, answer, hint401());
+    const error = statusError(asked, { status, body: withoutToken(body, access) }, renewalHint(access));
     if (error.reason !== 'TooManyRequests' && error.reason !== 'ServerError')
       return { kind: 'refused', error };
     const failure: Failure = {
@@ -117,7 +116,7 @@ export function createCaller(parts: CallerParts) {
         }
         if (!lost || settle === undefined) throw error;
         if (!MAY_BE_OURS.has(error.reason)) throw perhapsDone(error);
-        const settled = await settleWith(settle, error);
+        const settled = await settleWith(settle, error, asked);
         if (settled !== 'again') return settled.done;
         // There already, said the API server, and gone when it was read: the name is free again.
         if (error.reason === 'AlreadyExists' && (await limit.sleep(backOff(attempts)))) continue;
@@ -126,7 +125,7 @@ export function createCaller(parts: CallerParts) {
       const { failure } = outcome;
       lost ||= failure.lost && settle !== undefined;
       const error = gaveUp(asked, failure, limit.elapsedMs(), attempts, lost);
-      const wait = failure.waitMs ?? lastChance(backOff(attempts), limit.leftMs());
+      const wait = waitMs(failure, backOff(attempts), limit.leftMs());
       log.debug('API call failed', {
         asked: `${asked.verb} ${asked.object}`,
         why: failure.text,
@@ -134,7 +133,7 @@ export function createCaller(parts: CallerParts) {
       });
       if (wait >= limit.leftMs() || !(await limit.sleep(wait))) throw error;
       if (!lost || settle === undefined) continue;
-      const settled = await settleWith(settle, undefined);
+      const settled = await settleWith(settle, undefined, asked);
       if (settled !== 'again') return settled.done;
     }
   }
@@ -146,31 +145,40 @@ export function createCaller(parts: CallerParts) {
     return most / 2 + (random() * most) / 2;
   }
 
-  return { ask, hint401 };
+  return { ask };
 }
 
-/** A wait that is cut short when it would end after the limit: there is time for one more attempt. */
-const lastChance = (waitMs: number, leftMs: number): number =>
-  waitMs >= leftMs - LAST_ATTEMPT_MS && leftMs > 2 * LAST_ATTEMPT_MS ? leftMs - LAST_ATTEMPT_MS : waitMs;
+/**
+ * What the server asks for, and a little more, since it says the same to all; else the back-off, cut short when it
+ * would end after the limit: there is time for one more attempt.
+ */
+function waitMs({ waitMs: asked }: Failure, backOffMs: number, leftMs: number): number {
+  if (asked !== undefined) return asked + Math.min(backOffMs, Math.max(asked, 50));
+  const late = backOffMs >= leftMs - LAST_ATTEMPT_MS && leftMs > 2 * LAST_ATTEMPT_MS;
+  return late ? leftMs - LAST_ATTEMPT_MS : backOffMs;
+}
 
 const LAST_ATTEMPT_MS = 250;
 
 const MAY_BE_OURS: ReadonlySet<string> = new Set(['AlreadyExists', 'Conflict', 'NotFound']);
 
-/** What reading fails with is what the write is to fail with, and nobody knows then what became of it. */
+/** Where reading fails, too, nobody knows what became of the write: that is what the caller of the write is told. */
 async function settleWith(
   settle: NonNullable<Call['settle']>,
   refused: KubeError | undefined,
+  { verb, object }: Asked,
 ): Promise<Settled> {
   try {
     return await settle(refused);
   } catch (error) {
-    throw error instanceof KubeError && !MAY_BE_OURS.has(error.reason) ? perhapsDone(error) : error;
+    if (!(error instanceof KubeError) || MAY_BE_OURS.has(error.reason)) throw error;
+    const message = `Cannot ${verb} ${object}: its answer was lost, and what became of it cannot be read (${error.message})`;
+    throw perhapsDone(error, message);
   }
 }
 
-const perhapsDone = ({ reason, message, hint, status }: KubeError): KubeError =>
-  new KubeError(reason, message, {
+const perhapsDone = ({ reason, message, hint, status }: KubeError, text = message): KubeError =>
+  new KubeError(reason, text, {
     ...(hint !== undefined && { hint }),
     ...(status !== undefined && { status }),
     maybeDone: true,

@@ -49,7 +49,7 @@ export function createKubeClient(access: KubeAccess, options: KubeClientOptions 
     connectMs = 3000,
   } = options;
   const retry = { firstMs: 50, mostMs: 2000, ...options.retry };
-  const transport = createHttpsTransport(access, { userAgent, connections, connectMs });
+  const transport = createHttpsTransport(access, { userAgent, connections, connectMs, log });
   const clock = createServerClock(
     () => Date.now(),
     () => performance.now(),

@@ -15,6 +15,12 @@ export function renewalHint({ origins, source }: KubeAccess): string {
   return `No credentials are named by ${source}: add a token, a tokenFile or a client certificate.`;
 }
 
+/** What answers need not be the API server: a proxy may show the request that it did not like. */
+export function withoutToken(text: string, access: KubeAccess): string {
+  const token = access.token();
+  return token === undefined ? text : text.replaceAll(token, '(token)');
+}
+
 export interface WireHint {
   readonly reason: string;
   readonly hint: string;
@@ -52,6 +58,11 @@ function tlsHint(code: string, access: KubeAccess): WireHint {
     return {
       reason: "the API server's certificate is for other names",
       hint: `Use one of its names in the address, or set tls-server-name of the cluster (${source}).`,
+    };
+  if (/WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG/.test(code))
+    return {
+      reason: 'what listens there does not speak TLS',
+      hint: `Correct the address or its port (${source}).`,
     };
   if (/_ALERT_/.test(code))
     return {

@@ -8,6 +8,7 @@ import {
 } from 'node:http';
 import { Agent as TlsAgent, request as tlsRequest } from 'node:https';
 import { createSecureContext, getCACertificates, setDefaultCACertificates } from 'node:tls';
+import type { Logger } from '../log/logger.ts';
 import type { KubeAccess, TlsMaterial } from './kube-access.ts';
 import { KubeError } from './kube-error.ts';
 import { type Transport, WireError, type WireRequest } from './transport.ts';
@@ -18,6 +19,7 @@ export interface HttpsTransportOptions {
   readonly connections: number;
   /** Until a connection stands, TLS included. */
   readonly connectMs: number;
+  readonly log: Logger;
 }
 
 export function createHttpsTransport(access: KubeAccess, options: HttpsTransportOptions): Transport {
@@ -95,7 +97,7 @@ interface Agents {
 }
 
 /** New agents where a certificate was renewed: connections that stand are used up with the old ones. */
-function agentsOf(access: KubeAccess, base: URL, { connections }: HttpsTransportOptions) {
+function agentsOf(access: KubeAccess, base: URL, { connections, log }: HttpsTransportOptions) {
   let made: (Agents & { readonly material: TlsMaterial | undefined }) | undefined;
   const make = (material: TlsMaterial | undefined): Agents => {
     const Agent = material === undefined ? PlainAgent : TlsAgent;
@@ -108,6 +110,8 @@ function agentsOf(access: KubeAccess, base: URL, { connections }: HttpsTransport
       const material = base.protocol === 'https:' ? access.tls() : undefined;
       if (made !== undefined && made.material === material) return made;
       if (made !== undefined) dropIdle(made.calls);
+      if (made === undefined && material?.insecure)
+        log.warn('API server is not verified', { server: access.server, namedBy: access.source });
       made = { ...make(material), material };
       return made;
     },
@@ -217,7 +221,7 @@ function asWireError(error: unknown, sent: boolean, signal: AbortSignal): WireEr
 
 /** Of OpenSSL's verification and Node's check of the host's name, and alerts by which the server refuses ours. */
 const isTrustFault = (code: string): boolean =>
-  /^(CERT_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|INVALID_CA|HOSTNAME_MISMATCH|ERR_TLS_CERT_|ERR_SSL_)/.test(
+  /^(CERT_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|INVALID_CA|HOSTNAME_MISMATCH|ERR_TLS_CERT_)|^ERR_SSL_.*(_ALERT_|WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG)/.test(
     code,
   );
 

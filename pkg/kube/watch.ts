@@ -2,7 +2,7 @@
 import type { Logger } from '../log/logger.ts';
 import { type CallLimit, callLimit } from './call-limit.ts';
 import type { RetryOptions } from './caller.ts';
-import { renewalHint, wireHint } from './hints.ts';
+import { renewalHint, wireHint, withoutToken } from './hints.ts';
 import type { KubeAccess } from './kube-access.ts';
 import type {
   KubeClient,
@@ -167,7 +167,11 @@ async function refusal(
   const decoder = new TextDecoder();
   let body = '';
   for await (const chunk of head.chunks) body += decoder.decode(chunk, { stream: true });
-  const error = statusError(asked, { status: head.status, body }, renewalHint(access));
+  const error = statusError(
+    asked,
+    { status: head.status, body: withoutToken(body, access) },
+    renewalHint(access),
+  );
   return error.reason === 'TooManyRequests' || error.reason === 'ServerError'
     ? new Ended(error.message, retryAfterMs({ body, retryAfter: head.retryAfter }))
     : error;
