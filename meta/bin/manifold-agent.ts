@@ -82,8 +82,9 @@ async function serve(options: AgentOptions): Promise<void> {
 /** Comes with SIGTERM and SIGINT. */
 function stopSignal(): AbortSignal {
   const stop = new AbortController();
+  // Not once: proper-lockfile's signal-exit ends the process at a signal that nobody else listens for any more.
   for (const name of ['SIGTERM', 'SIGINT'] as const)
-    process.once(name, () => {
+    process.on(name, () => {
       stop.abort();
       setTimeout(() => exit(0), END_MS).unref();
     });
