@@ -62,14 +62,6 @@ export class ClusterKnowledge {
       .map(({ address }) => address.value);
   }
 
-  /** True when an address of the pool is taken by nobody knows whom. */
-  hasUnknown(pool: Pool): boolean {
-    const span = spanOf(pool);
-    return this.#takenIn(pool.domain)
-      .entries()
-      .some(([name, { address }]) => rangeContains(span, address) && !this.#leases.has(name));
-  }
-
   stateOf(pool: Pool): Readonly<RangeState> {
     return this.#range(pool);
   }

@@ -12,8 +12,8 @@ import { heldByUnknown, knownLease, knownRow } from './known-lease.ts';
 import { leaseName } from './lease-name.ts';
 import { isKeptFor, wasHeldBy } from './lease-row.ts';
 import type { ClaimRequest, KnownLease, LeaseView } from './lease-store.ts';
-import { capacityOf, type Pool, spanOf } from './pool.ts';
-import { pickFree, spreadWalk } from './walk.ts';
+import { capacityOf, isUsable, type Pool, spanOf } from './pool.ts';
+import { pickFree, spreadWalk, upperHalf } from './walk.ts';
 
 /** What is to be read before a choice is made again. */
 export class Unread {
@@ -32,7 +32,7 @@ export class Unread {
 
 /** One choice for all requests of a claim. */
 export interface Choice {
-  readonly deps: Pick<ClusterDeps, 'store' | 'client' | 'nodeName'>;
+  readonly deps: Pick<ClusterDeps, 'store' | 'client' | 'nodeName' | 'reservations'>;
   readonly knowledge: ClusterKnowledge;
   readonly unread: Unread;
   /** Names of the leases that this choice has given already. */
@@ -45,8 +45,17 @@ const MOST_LOWEST = 256n;
 const CONFLICTS = { first: 4, later: 3 } as const;
 const MOST_STEPS = 64n;
 
-export const orderOf = (pool: Pool): 'lowest' | 'spread' =>
+const orderOf = (pool: Pool): 'lowest' | 'spread' =>
   pool.terms.order ?? (capacityOf(pool) <= MOST_LOWEST ? 'lowest' : 'spread');
+
+/**
+ * Beside an allocator that begins at the lowest and asks for each address in turn, we begin at the other end: it would
+ * ask for all of ours that lie below what it has. Ranges of so many addresses are listed for it.
+ */
+const MOST_HIGHEST = 65_536n;
+
+const orderBeside = (pool: Pool): 'highest' | 'spread' =>
+  capacityOf(pool) <= MOST_HIGHEST ? 'highest' : 'spread';
 
 export function clusterView(choice: Choice, request: ClaimRequest): LeaseView {
   const { knowledge, unread, deps } = choice;
@@ -79,7 +88,7 @@ export function clusterView(choice: Choice, request: ClaimRequest): LeaseView {
     reusable(pool) {
       const { level } = knowledge.stateOf(pool);
       if (level < LEVEL.leases) unread.add(pool, LEVEL.leases);
-      else if (level < LEVEL.leasesOfDomain && knowledge.hasUnknown(pool))
+      else if (level < LEVEL.leasesOfDomain && hasUnknown(knowledge, pool))
         unread.add(pool, LEVEL.leasesOfDomain);
       else return reusable(choice, pool);
       return [];
@@ -105,9 +114,11 @@ function nextFree(choice: Choice, request: ClaimRequest, pool: Pool): bigint | u
     unread.kept = true;
     return undefined;
   }
-  const lowest = orderOf(pool) === 'lowest';
+  const order = deps.reservations === undefined ? orderOf(pool) : orderBeside(pool);
   if (
-    level === LEVEL.nothing ? lowest || conflictsSince >= CONFLICTS.first : conflictsSince >= CONFLICTS.later
+    level === LEVEL.nothing
+      ? order !== 'spread' || conflictsSince >= CONFLICTS.first
+      : conflictsSince >= CONFLICTS.later
   ) {
     unread.add(pool, missed ? LEVEL.namesOfDomain : LEVEL.names);
     return undefined;
@@ -121,7 +132,7 @@ function nextFree(choice: Choice, request: ClaimRequest, pool: Pool): bigint | u
   };
   const seed = `${request.owner} ${request.ifname} ${pool.domain} ${formatCidr(pool.subnet)}`;
   if (level === LEVEL.nothing) {
-    const at = spreadWalk(pool.usable, seed);
+    const at = spreadWalk(deps.reservations === undefined ? pool.usable : upperHalf(pool.usable), seed);
     for (let step = 0n; step < MOST_STEPS; step++) if (isFree(at(step))) return at(step);
     unread.add(pool, LEVEL.names);
     return undefined;
@@ -129,8 +140,9 @@ function nextFree(choice: Choice, request: ClaimRequest, pool: Pool): bigint | u
   // Many that claim at once have read the same: each conflict doubles how far apart they try.
   const draw = hashOf(`${seed} ${conflicts}`);
   const pick = (free: bigint) => {
-    const reach = lowest ? 1n << BigInt(Math.min(conflicts, 32)) : free;
-    return draw % (reach < free ? reach : free);
+    const reach = order === 'spread' ? free : 1n << BigInt(Math.min(conflicts, 32));
+    const nth = draw % (reach < free ? reach : free);
+    return order === 'highest' ? free - 1n - nth : nth;
   };
   const taken = new Set(knowledge.takenIn(pool));
   for (;;) {
@@ -144,6 +156,13 @@ function nextFree(choice: Choice, request: ClaimRequest, pool: Pool): bigint | u
 /** Once an address of a definition that keeps addresses is drawn: the pod before this one may have left one. */
 const mayBeKept = ({ pod }: ClaimRequest, { terms }: Pool): boolean =>
   (terms.stickySeconds ?? 0) > 0 && pod.namespace !== undefined && isOfStatefulSet(pod.name);
+
+/** True when more is taken than is known by whom: given from another subnet, or a moment ago. */
+function hasUnknown(knowledge: ClusterKnowledge, pool: Pool): boolean {
+  const isOfPool = ({ spec }: IpLease) =>
+    spec.domain === pool.domain && isUsable(pool, parseAddress(spec.address));
+  return BigInt([...knowledge.leases()].filter(isOfPool).length) < capacityOf(pool);
+}
 
 /** What rests and is over first, then what gives way since nothing else is free; the first freed before the others. */
 function reusable({ knowledge, deps, chosen }: Choice, pool: Pool): KnownLease[] {

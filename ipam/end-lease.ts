@@ -128,6 +128,8 @@ async function endObject(
     const lease = await readLease(client, row.name, signal);
     // Another's, or ended already; on another node it is no business of this row's.
     if (lease === undefined || !isHeldBy(lease, row) || lease.spec.node !== nodeName) return undefined;
+    // Asked after the reading: whoever claims it again says so in the row before the object changes.
+    if (!isStill(deps.store.clusterLeases.get(row.name), row)) return undefined;
     ending = await tryEnd(client, lease, client.now(), signal);
   }
   // Whoever changes it that often is alive.

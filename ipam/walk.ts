@@ -27,6 +27,16 @@ function commonFactor(a: bigint, b: bigint): bigint {
   return big;
 }
 
+/** The ranges without the lower half of their addresses. */
+export function upperHalf(usable: readonly AddressRange[]): AddressRange[] {
+  let left = usable.reduce((sum, range) => sum + sizeOf(range), 0n) / 2n;
+  return usable.flatMap((range) => {
+    const skipped = left < sizeOf(range) ? left : sizeOf(range);
+    left -= skipped;
+    return skipped === sizeOf(range) ? [] : [{ ...range, first: range.first + skipped }];
+  });
+}
+
 /** The nth address of the ranges, from 0; `n` below their number. */
 function nth(usable: readonly AddressRange[], n: bigint): bigint {
   let left = n;

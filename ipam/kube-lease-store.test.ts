@@ -1,0 +1,137 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { JsonObject } from '../pkg/cni/plugin.ts';
+import { formatAddress } from '../pkg/ip/address.ts';
+import type { KubeClient } from '../pkg/kube/kube-client.ts';
+import { checkState } from '../pkg/state/check-state.ts';
+import type { NodeStore } from '../pkg/state/node-store.ts';
+import { openNodeStore } from '../pkg/state/open-node-store.ts';
+import { KubeInMemory } from '../test/kit/kube-in-memory.ts';
+import { leaseObject } from '../test/kit/lease-object.ts';
+import { type Asking, claimRequest } from '../test/kit/lease-world.ts';
+import type { ClusterDeps } from './cluster-deps.ts';
+import type { IpLease } from './ip-lease.ts';
+import { kubeLeaseStore } from './kube-lease-store.ts';
+
+let root: string;
+let node: NodeStore;
+let cluster: KubeInMemory;
+
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), 'manifold-kube-store-'));
+  node = openNodeStore(root);
+  cluster = new KubeInMemory();
+});
+afterEach(() => {
+  expect(checkState(node).broken).toEqual([]);
+  node.close();
+  rmSync(root, { recursive: true });
+});
+
+const storeOf = (more: Partial<ClusterDeps> = {}) =>
+  kubeLeaseStore({
+    ...{ client: cluster.client(), store: node, nodeName: 'n1' },
+    kernel: { openIfThere: () => undefined },
+    ...more,
+  });
+async function give(store: ReturnType<typeof storeOf>, ipam: JsonObject, asking: Asking): Promise<string[]> {
+  const [grants = []] = await store.claim([claimRequest(ipam, asking)], 'held');
+  return grants.map(({ address }) => formatAddress(address));
+}
+const leases = () =>
+  [...cluster.objects.values()].map((object) => {
+    const { spec } = object as unknown as IpLease;
+    return `${spec.address} ${spec.phase} ${spec.owner.containerID}`;
+  });
+const rows = () => node.clusterLeases.all().map((row) => `${row.address} ${row.state} ${row.containerId}`);
+const wide = { range: '10.16.0.0/12' };
+const of = (containerId: string) => ({ containerId, ifname: 'net1', network: 'rail0' });
+
+describe('an owner that comes back while its release is under way', () => {
+  /** A client whose first PUT waits before or after it is carried out. */
+  function slow(when: 'before' | 'after', gate: Promise<void>): KubeClient {
+    const client = cluster.client();
+    const replace: KubeClient['replace'] = async (...call) => {
+      if (when === 'before') await gate;
+      const answer = await client.replace(...call);
+      if (when === 'after') await gate;
+      return answer;
+    };
+    return { ...client, replace };
+  }
+
+  test.each(['before', 'after'] as const)(
+    'is not robbed of its lease: it comes %s the release is carried out',
+    async (when) => {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const [address] = await give(storeOf(), wide, { uid: 'u1', container: 'a' });
+      const released = storeOf({ client: slow(when, promise) }).release(of('a'));
+      expect(rows()).toEqual([`${address} releasing a`]);
+      expect(await give(storeOf(), wide, { uid: 'u1', container: 'b' })).toEqual([address]);
+      resolve();
+      await released;
+      expect(leases()).toEqual([`${address} Held b`]);
+      expect(rows()).toEqual([`${address} held b`]);
+    },
+  );
+});
+
+test('another allocator’s reservation is made before the lease, and taken back after it', async () => {
+  const said: string[] = [];
+  const taken = new Set<string>();
+  const store = storeOf({
+    reservations: {
+      async reserve({ address }) {
+        said.push(`reserve ${address}`);
+        if (!taken.has(address)) return { reserved: true };
+        return { reserved: false, by: leaseObject({ address, subnet: '10.0.0.0/30' }) };
+      },
+      async free({ address }) {
+        said.push(`free ${address}, ${leases().join()}`);
+      },
+      taken: async () => [],
+      endTheirs: async () => 0,
+    },
+  });
+  const small = { range: '10.0.0.0/30' };
+  taken.add('10.0.0.1');
+  expect(await give(store, small, { container: 'a' })).toEqual(['10.0.0.2']);
+  expect(said).toEqual(['reserve 10.0.0.1', 'reserve 10.0.0.2']);
+  await store.release(of('a'));
+  expect(said.at(-1)).toBe('free 10.0.0.2, 10.0.0.2 Resting a');
+  await expect(
+    give(store, { addresses: [{ address: '10.0.0.1/30' }] }, { container: 'b' }),
+  ).rejects.toMatchObject({
+    code: 'address-held',
+  });
+});
+
+test('addresses that were given from another subnet are found in a list of the domain, with who has them', async () => {
+  for (let i = 0; i < 12; i++)
+    await give(
+      storeOf(),
+      { range: '10.0.0.0/16', order: 'lowest' },
+      { container: `x${i}`, network: 'other' },
+    );
+  const narrow = { range: '10.0.0.0/28' };
+  const given = await Promise.all(['a', 'b'].map((container) => give(storeOf(), narrow, { container })));
+  expect(given.flat().toSorted()).toEqual(['10.0.0.13', '10.0.0.14']);
+  cluster.calls.length = 0;
+  await expect(give(storeOf(), narrow, { container: 'c' })).rejects.toMatchObject({
+    message: expect.stringContaining('all 14 of 10.0.0.1-10.0.0.14 are held (ns on other 12, ns 2'),
+  });
+  expect(cluster.calls).toContain('list spec.domain=');
+});
+
+test('a hundred that claim at once from a range of a hundred all get one', async () => {
+  const claims = Array.from({ length: 100 }, (_, i) =>
+    give(storeOf(), { range: '10.0.0.0-10.0.0.99/25' }, { container: `c${i}` }),
+  );
+  // The network's own address is none to give.
+  const settled = await Promise.allSettled(claims);
+  const given = settled.flatMap((one) => (one.status === 'fulfilled' ? one.value : []));
+  expect(new Set(given).size).toBe(99);
+  expect(settled.filter(({ status }) => status === 'rejected')).toHaveLength(1);
+});
