@@ -108,18 +108,37 @@ export class AgentNode implements AsyncDisposable {
 
   /** ADD of one interface, in its own namespace, which then has the addresses. @returns them */
   async add(ipam: JsonObject, sandbox: Sandbox, as: 'claimed' | 'held' = 'held'): Promise<string[]> {
-    const { container, ifname = 'net1' } = sandbox;
-    const netns = this.sandbox(container);
+    const [addresses = []] = await this.addAll([[ipam, sandbox]], as);
+    return addresses;
+  }
+
+  /** As a pod with several networks asks: all or none. @returns for each its addresses */
+  async addAll(
+    asked: readonly (readonly [ipam: JsonObject, sandbox: Sandbox])[],
+    as: 'claimed' | 'held' = 'held',
+  ): Promise<string[][]> {
     const store = this.openStore();
     try {
-      const request = claimRequestOf(parseIpamConfig({ name: sandbox.network ?? 'rail0', ipam }), {
-        ...{ network: sandbox.network ?? 'rail0', containerId: container, ifname, netns: netns.path },
-        args: argsOf(sandbox),
+      const requests = asked.map(([ipam, sandbox]) => {
+        const { container, ifname = 'net1', network = 'rail0' } = sandbox;
+        const { path: netns } = this.sandbox(container);
+        const config = parseIpamConfig({ name: network, ipam });
+        return claimRequestOf(config, {
+          network,
+          containerId: container,
+          ifname,
+          netns,
+          args: argsOf(sandbox),
+        });
       });
-      const [grants = []] = await kubeLeaseStore(this.#deps(store)).claim([request], as);
-      for (const { address, prefix } of grants)
-        netns.ip('addr', 'add', `${formatAddress(address)}/${prefix}`, 'dev', 'lo');
-      return grants.map(({ address }) => formatAddress(address));
+      const granted = await kubeLeaseStore(this.#deps(store)).claim(requests, as);
+      return granted.map((grants, index) => {
+        for (const { address, prefix } of grants)
+          this.sandbox(asked[index]?.[1].container ?? '').ip(
+            ...['addr', 'add', `${formatAddress(address)}/${prefix}`, 'dev', 'lo'],
+          );
+        return grants.map(({ address }) => formatAddress(address));
+      });
     } finally {
       store.close();
     }
@@ -195,12 +214,6 @@ function argsOf({ namespace, name, uid }: Sandbox): Record<string, string> {
 export async function readLeases(cluster: Cluster): Promise<Map<string, IpLease>> {
   const { items } = await cluster.api('GET', LEASES_PATH);
   return new Map((items as IpLease[]).map((lease) => [lease.metadata.name, lease]));
-}
-
-/** "10.1.0.1 Held" of each lease, sorted; nothing but the phase where `address` is given. */
-export async function phases(cluster: Cluster): Promise<string[]> {
-  const leases = (await readLeases(cluster)).values();
-  return [...leases].map(({ spec }) => `${spec.address} ${spec.phase}`).sort();
 }
 
 /** Until what is awaited is so. @throws Error with what it is instead */
