@@ -55,6 +55,11 @@ export class Port {
   async makeVfs(count = VFS_PER_PORT): Promise<void> {
     await this.#setNumVfs(0);
     await this.#setNumVfs(count);
+    await this.vfInterfaces(count);
+  }
+
+  /** Waits for the interfaces of as many virtual functions. */
+  async vfInterfaces(count = VFS_PER_PORT): Promise<void> {
     for (let index = 0; index < count; index += 1)
       await soon(`interface of VF ${index} of ${this.address}`, () => this.vfLink(index));
   }

@@ -1,9 +1,9 @@
 // Both ports as every case finds them, and as they are made again where one has left them otherwise.
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import type { Kernel, Link } from '../../../pkg/kernel/kernel.ts';
 import type { Sysfs } from '../../../pkg/pci/sysfs.ts';
+import { PORTS_READY } from '../machine/init.ts';
 import { Port, VFS_PER_PORT } from './port.ts';
-import { run } from './programs.ts';
 import { soon } from './wait.ts';
 
 /** The physical function of QEMU's igb: Intel 82576. */
@@ -12,11 +12,14 @@ const DEVICE_ID = '10c9';
 export type Ports = readonly [Port, Port];
 
 export async function preparePorts(kernel: Kernel, sysfs: Sysfs): Promise<Ports> {
-  run('modprobe', ['-a', 'igb', 'igbvf']);
+  // The init script has been at it since before Node was started.
+  await soon('ports with virtual functions', () => existsSync(PORTS_READY), 60_000);
   const [first, second] = sysfs.pciAddresses().filter((address) => sysfs.pci(address)?.device === DEVICE_ID);
   if (first === undefined || second === undefined) throw new Error('The guest has not two igb ports');
   const ports = [new Port(kernel, sysfs, first), new Port(kernel, sysfs, second)] as const;
-  await renewPorts(kernel, ports);
+  await ports[0].vfInterfaces();
+  await ports[1].vfInterfaces();
+  await carriers(ports);
   return ports;
 }
 
@@ -25,6 +28,10 @@ export async function renewPorts(kernel: Kernel, ports: Ports): Promise<void> {
   // While a port is down its driver takes no settings of virtual functions.
   for (const port of ports) kernel.host().setLink(port.link().index, { up: true });
   await Promise.all(ports.map((port) => port.makeVfs()));
+  await carriers(ports);
+}
+
+async function carriers(ports: Ports): Promise<void> {
   for (const port of ports) await soon(`carrier of ${port.address}`, () => port.link().running);
 }
 

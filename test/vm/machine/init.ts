@@ -1,5 +1,6 @@
 // What runs in the guest before Node does: its root is the tree of packages, read-only, with what is written kept in
 // memory.
+import { VFS_PER_PORT } from '../guest/port.ts';
 
 /** Tags of the directories that QEMU shares, and where the guest sees them. */
 export const SHARES = {
@@ -15,6 +16,9 @@ export const SHARES = {
 export const PORTS = '/dev/virtio-ports';
 export const EVENTS_PORT = 'events';
 export const OUTPUT_PORT = 'output';
+
+/** There once the ports are up and have their virtual functions: igb sleeps for seconds, while Node starts. */
+export const PORTS_READY = '/run/ports-ready';
 
 const NODE_OPTIONS = '--disable-warning=ExperimentalWarning';
 
@@ -40,6 +44,15 @@ for p in /new/sys/class/virtio-ports/*; do $b ln -s /dev/\${p##*/} /new${PORTS}/
 exec $b chroot /new /bin/sh -c '
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 TERM=dumb
 hostname manifold-vm; ip link set lo up
+(
+  modprobe -a igb igbvf
+  for port in /sys/bus/pci/devices/*; do
+    if [ -e $port/sriov_numvfs ]; then
+      ( ip link set $(ls $port/net) up; echo ${VFS_PER_PORT} > $port/sriov_numvfs ) &
+    fi
+  done
+  wait; touch ${PORTS_READY}
+) &
 { /node/node ${NODE_OPTIONS} ${script} 2>&1 < /dev/null; echo $? > /run/code; } | cat > ${PORTS}/${OUTPUT_PORT}
 echo "{\\"event\\":\\"exit\\",\\"code\\":$(cat /run/code)}" > ${PORTS}/${EVENTS_PORT}
 poweroff -f'
