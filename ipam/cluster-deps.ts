@@ -23,6 +23,8 @@ export interface ClusterDeps {
 
 /** What another allocator has of an address: made before our lease, taken back after it. Both may be repeated. */
 export interface Reservations {
+  /** It is there, and asks for one address after the other from the lowest on. @default false */
+  readonly beginsAtLowest?: boolean;
   /** @returns with who has it when somebody else has: a lease that is none of the API server's @throws KubeError */
   reserve(
     row: ClusterLeaseRecord,

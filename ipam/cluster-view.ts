@@ -114,7 +114,8 @@ function nextFree(choice: Choice, request: ClaimRequest, pool: Pool): bigint | u
     unread.kept = true;
     return undefined;
   }
-  const order = deps.reservations === undefined ? orderOf(pool) : orderBeside(pool);
+  const alone = deps.reservations?.beginsAtLowest !== true;
+  const order = alone ? orderOf(pool) : orderBeside(pool);
   if (
     level === LEVEL.nothing
       ? order !== 'spread' || conflictsSince >= CONFLICTS.first
@@ -132,7 +133,7 @@ function nextFree(choice: Choice, request: ClaimRequest, pool: Pool): bigint | u
   };
   const seed = `${request.owner} ${request.ifname} ${pool.domain} ${formatCidr(pool.subnet)}`;
   if (level === LEVEL.nothing) {
-    const at = spreadWalk(deps.reservations === undefined ? pool.usable : upperHalf(pool.usable), seed);
+    const at = spreadWalk(alone ? pool.usable : upperHalf(pool.usable), seed);
     for (let step = 0n; step < MOST_STEPS; step++) if (isFree(at(step))) return at(step);
     unread.add(pool, LEVEL.names);
     return undefined;

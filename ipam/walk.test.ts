@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { AddressRange } from '../pkg/ip/range.ts';
-import { pickFree, spreadWalk } from './walk.ts';
+import { pickFree, spreadWalk, upperHalf } from './walk.ts';
 
 const ranges = fc
   .uniqueArray(fc.integer({ min: 0, max: 60 }), { minLength: 2, maxLength: 12 })
@@ -49,6 +49,15 @@ test('the free address of a number is the one that counting would find, and none
         return BigInt(number) % count;
       });
       expect(found).toBe(free.length === 0 ? undefined : free[number % free.length]);
+    }),
+  );
+});
+
+test('the upper half has the higher of all addresses, and the middle one', () => {
+  fc.assert(
+    fc.property(ranges, (usable) => {
+      const all = allOf(usable);
+      expect(allOf(upperHalf(usable))).toEqual(all.slice(Math.floor(all.length / 2)));
     }),
   );
 });

@@ -47,12 +47,12 @@ export async function readReservation(
   }
 }
 
-/** None where Whereabouts is not installed. */
+/** Undefined where Whereabouts is not installed. */
 export async function listReservations(client: KubeClient, namespace: string, signal: AbortSignal) {
   try {
     return await client.list<TheirReservation>(THEIR_RESERVATIONS, { namespace, signal });
   } catch (error) {
-    if (isKubeError(error, 'NotFound')) return { items: [] };
+    if (isKubeError(error, 'NotFound')) return undefined;
     throw error;
   }
 }

@@ -133,13 +133,17 @@ export function createReservations(deps: WhereaboutsDeps): Reservations {
   }
 
   return {
+    get beginsAtLowest() {
+      return !absent;
+    },
     reserve,
     free,
     async taken(domain, signal) {
       const network = networkOfDomain(domain);
       if (absent || network === undefined) return [];
-      const { items } = await listReservations(client, await deps.namespace(), signal);
-      return items.flatMap((item) => {
+      const list = await listReservations(client, await deps.namespace(), signal);
+      absent = list === undefined;
+      return (list?.items ?? []).flatMap((item) => {
         // What ours stand for, the leases say.
         const address = isOurs(item) ? undefined : addressIn(network, item);
         return address === undefined ? [] : [leaseOfTheirs(domain, address, holderIn(item))];

@@ -70,14 +70,14 @@ function calls(): string[] {
 }
 
 const small = { range: '10.0.0.0/29' }; // 1 to 6
-/** After a conflict the next is drawn among the lowest two: here there is but one. */
+/** After a conflict the next is drawn among the highest two: here there is but one. */
 const two = { range: '10.0.0.0/29', range_end: '10.0.0.2' };
 const CLAIM = 'ipam.manifold.dev/claim';
 
 describe('a claim', () => {
   test('makes the reservation before the lease, and its DEL takes it back after it', async () => {
     const n1 = node();
-    expect(await n1.give(small, { uid: 'u1', namespace: 'shop' })).toEqual(['10.0.0.1']);
+    expect(await n1.give(small, { uid: 'u1', namespace: 'shop' })).toEqual(['10.0.0.6']);
     expect(calls()).toEqual([
       'GET ipleases 200',
       'GET overlappingrangeipreservations 200',
@@ -89,7 +89,7 @@ describe('a claim', () => {
     const [reservation] = await theirReservations(cluster);
     expect(reservation).toMatchObject({
       metadata: {
-        name: '10.0.0.1',
+        name: '10.0.0.6',
         namespace: 'kube-system',
         labels: { [CLAIM]: 'true' },
         finalizers: [CLAIM],
@@ -98,43 +98,43 @@ describe('a claim', () => {
     });
     await n1.free('c1');
     expect(await theirReservations(cluster)).toEqual([]);
-    expect(await leasesOf(admin)).toEqual(['10.0.0.1 Resting c1 n1']);
+    expect(await leasesOf(admin)).toEqual(['10.0.0.6 Resting c1 n1']);
   });
 
   test('in a named network, and of an IPv6 address, is named as Whereabouts names it', async () => {
     const n1 = node();
     await n1.give({ range: '10.0.0.0/29', network_name: 'blue', ipRanges: [{ range: 'fd00::/124' }] });
     expect((await theirReservations(cluster)).map(({ metadata }) => metadata.name).sort()).toEqual([
-      'blue-10.0.0.1',
-      'blue-fd00--1',
+      'blue-10.0.0.6',
+      'blue-fd00--f',
     ]);
   });
 
   test('passes over what Whereabouts has reserved', async () => {
-    await createTheirReservation(cluster, '10.0.0.1', { podref: 'a/b', ifname: 'net1' });
-    await createTheirReservation(cluster, 'blue-10.0.0.2', { podref: 'a/b', ifname: 'net1' });
-    expect(await node().give(small)).toEqual(['10.0.0.2']);
+    await createTheirReservation(cluster, '10.0.0.2', { podref: 'a/b', ifname: 'net1' });
+    await createTheirReservation(cluster, 'blue-10.0.0.1', { podref: 'a/b', ifname: 'net1' });
+    expect(await node().give(two)).toEqual(['10.0.0.1']);
     expect((await theirReservations(cluster)).map(({ metadata }) => metadata.name).sort()).toEqual([
       '10.0.0.1',
       '10.0.0.2',
-      'blue-10.0.0.2',
+      'blue-10.0.0.1',
     ]);
   });
 
   test('passes over what is in its pool without a reservation', async () => {
     await createTheirPool(cluster, '10.0.0.0-29', '10.0.0.0/29', {
-      1: { id: 'x', podref: 'a/b', ifname: 'net1' },
+      2: { id: 'x', podref: 'a/b', ifname: 'net1' },
     });
     const n1 = node();
-    expect(await n1.give(two)).toEqual(['10.0.0.2']);
-    expect((await theirReservations(cluster)).map(({ metadata }) => metadata.name)).toEqual(['10.0.0.2']);
+    expect(await n1.give(two)).toEqual(['10.0.0.1']);
+    expect((await theirReservations(cluster)).map(({ metadata }) => metadata.name)).toEqual(['10.0.0.1']);
   });
 
   test('passes over what is in the slice of a node', async () => {
-    const allocations = { 1: { id: 'x', podref: 'a/b', ifname: 'net1' } };
+    const allocations = { 2: { id: 'x', podref: 'a/b', ifname: 'net1' } };
     await createTheirPool(cluster, 'blue-worker-1-10.0.0.0-30', '10.0.0.0/30', allocations);
-    await createTheirPool(cluster, 'green-worker-1-10.0.0.0-30', '10.0.0.0/30', { 2: allocations[1] });
-    expect(await node().give({ ...two, network_name: 'blue' })).toEqual(['10.0.0.2']);
+    await createTheirPool(cluster, 'green-worker-1-10.0.0.0-30', '10.0.0.0/30', { 1: allocations[2] });
+    expect(await node().give({ ...two, network_name: 'blue' })).toEqual(['10.0.0.1']);
   });
 
   test('says who has an address that is asked for', async () => {
@@ -145,10 +145,10 @@ describe('a claim', () => {
   });
 
   test('of an exhausted range counts what Whereabouts holds', async () => {
-    for (const last of [1, 2, 3, 4, 5])
+    for (const last of [2, 3, 4, 5, 6])
       await createTheirReservation(cluster, `10.0.0.${last}`, { podref: `shop/p${last}` });
     const n1 = node();
-    expect(await n1.give(small, { container: 'a' })).toEqual(['10.0.0.6']);
+    expect(await n1.give(small, { container: 'a' })).toEqual(['10.0.0.1']);
     await expect(n1.give(small, { container: 'b' })).rejects.toThrow(
       /all 6 of 10\.0\.0\.1-10\.0\.0\.6 are held.*shop.* 5/,
     );
@@ -156,7 +156,7 @@ describe('a claim', () => {
 
   test('of a definition without overlapping ranges is refused, for Whereabouts would not see it', async () => {
     await expect(node().give({ ...small, enable_overlapping_ranges: false })).rejects.toThrow(
-      'Cannot share 10.0.0.1 with Whereabouts',
+      'Cannot share 10.0.0.6 with Whereabouts',
     );
   });
 });
@@ -165,7 +165,7 @@ describe('a reservation of ours', () => {
   test('outlives that Whereabouts deletes it by name', async () => {
     const n1 = node();
     await n1.give(small);
-    await deleteTheirReservation(cluster, '10.0.0.1');
+    await deleteTheirReservation(cluster, '10.0.0.6');
     const [reservation] = await theirReservations(cluster);
     expect(reservation?.metadata.deletionTimestamp).toBeDefined();
     await n1.free('c1');
@@ -195,10 +195,10 @@ describe('a reservation of ours', () => {
       const patch = { metadata: { labels: { [CLAIM]: 'true' }, annotations, finalizers: [CLAIM] } };
       await cluster.api('PATCH', path, patch, 'application/merge-patch+json');
     };
-    await leave('10.0.0.1', 10_000);
-    await leave('10.0.0.2', 120_000);
-    expect(await n1.give(two)).toEqual(['10.0.0.2']);
-    expect((await theirReservations(cluster)).map(({ spec }) => spec.podref)).toEqual(['ns/dead', 'ns/c1']);
+    await leave('10.0.0.2', 10_000);
+    await leave('10.0.0.1', 120_000);
+    expect(await n1.give(two)).toEqual(['10.0.0.1']);
+    expect((await theirReservations(cluster)).map(({ spec }) => spec.podref)).toEqual(['ns/c1', 'ns/dead']);
   });
 });
 
