@@ -3,6 +3,7 @@ import { readHostNetwork, refuseInUse } from '../../pkg/attach/device-in-use.ts'
 import type { AddCall } from '../../pkg/cni/plugin.ts';
 import { ManifoldError } from '../../pkg/errors/manifold-error.ts';
 import type { Link } from '../../pkg/kernel/kernel.ts';
+import { mainNetdev } from '../../pkg/pci/netdev.ts';
 import type { SriovConfig } from './config.ts';
 import type { LocatedVf } from './locate.ts';
 import type { PhysicalFunction } from './physical-function.ts';
@@ -23,11 +24,14 @@ export function refuseImpossible(
   if (pf !== undefined && door !== undefined) {
     door.read();
     refuseBeyond(config, {
-      speedMbps: sysfs.netdev(pf.name)?.speedMbps,
+      speedMbps: mainNetdev(sysfs.pci(pf.address)?.netdevs ?? [])?.speedMbps,
       pfName: pf.name,
       link: vf.host?.link,
     });
-    if (pf.link()?.up === false) log.warn('physical function is down: no traffic will pass', { pf: pf.name });
+    if (pf.link()?.running === false)
+      log.warn('physical function has no carrier: no traffic passes, and drivers refuse rates', {
+        pf: pf.name,
+      });
     return;
   }
   refuseMtu(config.mtu, vf.host?.link);

@@ -27,19 +27,18 @@ export function createRetractVf(deps: SriovDeps): Retract {
     if (record === undefined || saved === undefined) return [];
     const gone = whyGone(deps.sysfs, saved);
     if (gone !== undefined) return [gone];
-    const problems: string[] = [];
     const device = readSaved(record.saved);
     // With a user-space driver nothing was moved.
     if (device === undefined) return restoreVf(deps, saved, undefined, undefined);
-    problems.push(...restoreDriver(deps.sysfs, saved));
-    const link = bringVfHome(deps, target, saved, device, problems);
-    // First home, then set up as before: a pod must not see the wire without its VLAN.
+    // What is not home may still be in somebody's hands, who must not see the wire without its VLAN.
+    const notBound = restoreDriver(deps.sysfs, saved);
+    if (notBound.length > 0) return notBound;
+    const problems: string[] = [];
+    const link = bringVfHome(deps, target, device, problems);
+    if (link === undefined) return [`the interface of ${saved.pci} is in no namespace that can be seen`];
     problems.push(...restoreVf(deps, saved, device, link));
-    if (link !== undefined) {
-      const { mac: _mac, ...host } = device.host;
-      problems.push(...restoreDevice(deps.kernel.host(), link.index, { ...device, host }, target.log));
-    }
-    return problems;
+    const { mac: _mac, ...host } = device.host;
+    return [...problems, ...restoreDevice(deps.kernel.host(), link.index, { ...device, host }, target.log)];
   };
 }
 
@@ -56,16 +55,12 @@ function whyGone(sysfs: Sysfs, { pci, vf }: SavedVf): string | undefined {
 function bringVfHome(
   { kernel }: SriovDeps,
   target: RetractTarget,
-  saved: SavedVf,
   device: SavedDevice,
   problems: string[],
 ): Link | undefined {
   const nameTaken: string[] = [];
   const link = bringHome(kernel, target, device, (text) => nameTaken.push(text));
-  if (link === undefined) {
-    problems.push(`the interface of ${saved.pci} is in no namespace that can be seen`);
-    return undefined;
-  }
+  if (link === undefined) return undefined;
   // A driver that was loaded again has made another interface, whose name the kernel chose among those that were free.
   if (nameTaken.length > 0 && isMadeAnew(link, target.ifname, device))
     target.log.warn('virtual function was made anew and keeps its new name', {

@@ -1,5 +1,5 @@
 // Binds a PCI device to a driver, as an administrator does: by writing to sysfs.
-import { closeSync, openSync, writeFileSync } from 'node:fs';
+import { closeSync, constants, openSync, writeSync } from 'node:fs';
 import { ManifoldError } from '../errors/manifold-error.ts';
 import { exists } from './files.ts';
 import type { PciDevice } from './pci-device.ts';
@@ -48,7 +48,13 @@ function refuseOpen({ address, iommuGroup, driver }: PciDevice): void {
 
 function write(path: string, text: string, task: string): void {
   try {
-    writeFileSync(path, text, { flag: 'r+' });
+    // Write-only, as sysfs has them: an open for reading too is refused (EACCES).
+    const fd = openSync(path, constants.O_WRONLY);
+    try {
+      writeSync(fd, text);
+    } finally {
+      closeSync(fd);
+    }
   } catch (error) {
     if (!(error instanceof Error && 'code' in error)) throw error;
     throw new ManifoldError('io', `Cannot ${task}: ${String(error.code)} (${path})`, { cause: error });

@@ -1,5 +1,16 @@
 // All cases of the virtual machine, in the order in which they run there.
 import type { VmGroup } from './case.ts';
 import { fixture } from './cases/fixture.ts';
+import { sriovDrivers } from './cases/sriov-drivers.ts';
+import { sriovKeys, sriovRefusals } from './cases/sriov-keys.ts';
+import { sriovStories } from './cases/sriov-stories.ts';
+import { sriovTraffic } from './cases/sriov-traffic.ts';
 
-export const VM_GROUPS: readonly VmGroup[] = [fixture];
+export const VM_GROUPS: readonly VmGroup[] = [
+  fixture,
+  sriovKeys,
+  sriovRefusals,
+  sriovTraffic,
+  sriovStories,
+  sriovDrivers,
+];

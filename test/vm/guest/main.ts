@@ -1,13 +1,15 @@
 // The program of the guest: Node runs it, bundled, once. It prepares the ports, runs the cases and says what came out.
 import { openSync, readFileSync, writeSync } from 'node:fs';
-import { exit } from 'node:process';
+import { argv, exit } from 'node:process';
 import { createKernel } from '../../../pkg/kernel/linux-kernel.ts';
 import { createSysfs } from '../../../pkg/pci/sysfs.ts';
 import { VM_GROUPS } from '../groups.ts';
 import { EVENTS_PORT, PORTS, SHARES } from '../machine/init.ts';
 import { WIRE_PCAP } from '../machine/qemu-command.ts';
 import { type GuestEvent, SELECTION_FILE, type Selection } from '../protocol.ts';
+import { PLUGIN_MODE } from './cni-node.ts';
 import { KernelMessages } from './kernel-messages.ts';
+import { runAsPlugin } from './plugin-process.ts';
 import { preparePorts } from './ports.ts';
 import { failureOf, runCases } from './run-cases.ts';
 import { Wire } from './wire.ts';
@@ -24,14 +26,19 @@ async function main(say: (event: GuestEvent) => void, messages: KernelMessages):
   say({ event: 'done' });
 }
 
-const port = openSync(`${PORTS}/${EVENTS_PORT}`, 'w');
-const say = (event: GuestEvent): void => {
-  writeSync(port, `${JSON.stringify(event)}\n`);
-};
-const messages = new KernelMessages();
-const giveUp = (error: unknown): never => {
-  say({ event: 'failed', failure: failureOf(error), kernel: messages.take() });
-  exit(1);
-};
-process.on('uncaughtException', giveUp);
-main(say, messages).then(() => exit(0), giveUp);
+function beGuest(): void {
+  const port = openSync(`${PORTS}/${EVENTS_PORT}`, 'w');
+  const say = (event: GuestEvent): void => {
+    writeSync(port, `${JSON.stringify(event)}\n`);
+  };
+  const messages = new KernelMessages();
+  const giveUp = (error: unknown): never => {
+    say({ event: 'failed', failure: failureOf(error), kernel: messages.take() });
+    exit(1);
+  };
+  process.on('uncaughtException', giveUp);
+  main(say, messages).then(() => exit(0), giveUp);
+}
+
+if (argv[2] === PLUGIN_MODE) void runAsPlugin();
+else beGuest();
