@@ -4,7 +4,7 @@ import type { JsonObject } from '../pkg/cni/plugin.ts';
 import { formatAddress } from '../pkg/ip/address.ts';
 import { formatCidr } from '../pkg/ip/cidr.ts';
 import { formatRange } from '../pkg/ip/range.ts';
-import { ipamConfig, parseIpamConfig } from './config.ts';
+import { ipamConfig, leasePlaceOf, parseIpamConfig } from './config.ts';
 
 const network = (ipam: JsonObject, more: JsonObject = {}): JsonObject => ({
   cniVersion: '1.1.0',
@@ -233,4 +233,65 @@ test('several mistakes are all named in one error', () => {
       hint: expect.stringContaining("'ipam.ipRanges[0].range'"),
     });
   }
+});
+
+const cluster = { manifold: { kubeconfig: '/etc/kube' } };
+
+test('where the cluster is: manifold.kubeconfig, else the key of Whereabouts, else nowhere', () => {
+  const range = { range: '10.0.0.0/24' };
+  const theirs = { kubernetes: { kubeconfig: '/etc/theirs' } };
+  expect(parseIpamConfig(network({ ...range, ...theirs }, cluster)).kubeconfig).toBe('/etc/kube');
+  expect(parseIpamConfig(network({ ...range, ...theirs })).kubeconfig).toBe('/etc/theirs');
+  expect(parseIpamConfig(network({ ...range, kubernetes: { kubeconfig: '' } })).kubeconfig).toBeUndefined();
+  expect(leasePlaceOf(network({ ...range, ...theirs })).kubeconfig).toBe('/etc/theirs');
+  expect(leasePlaceOf(network({ range: 'broken' }, cluster)).kubeconfig).toBe('/etc/kube');
+});
+
+test('order, reuseDelay and sticky hold for each range, and for what stands in the configuration', () => {
+  const terms = { order: 'spread', reuseDelaySeconds: 0, stickySeconds: 600 };
+  const { sets, fixed } = parseIpamConfig(
+    network({
+      ...{
+        range: '10.0.0.0/24',
+        ipRanges: [{ range: 'fd00::/64' }],
+        addresses: [{ address: '10.9.0.1/24' }],
+      },
+      ...{ order: 'spread', reuseDelay: '0s', sticky: '10m' },
+    }),
+  );
+  expect([...sets.flat(), ...fixed].map((one) => one.terms)).toEqual([terms, terms, terms]);
+});
+
+test('pools are named one or several', () => {
+  expect(parseIpamConfig(network({ pool: 'a' }, cluster)).pools).toEqual(['a']);
+  expect(parseIpamConfig(network({ pool: ['a', 'b'] }, cluster)).pools).toEqual(['a', 'b']);
+});
+
+test.each([
+  [{ pool: 'a', range: '10.0.0.0/24' }, `Cannot use 'ipam.range' as it must not stand beside "pool"`],
+  [
+    { pool: 'a', ipRanges: [{ range: '10.0.0.0/24' }] },
+    `Cannot use 'ipam.ipRanges' as it must not stand beside`,
+  ],
+  [{ pool: 'A b' }, `Cannot use 'ipam.pool' as it must be the name of an IPPool`],
+  [{ pool: [] }, `Cannot use 'ipam.pool' as it must not be empty`],
+  [{ range: '10.0.0.0/24', reuseDelay: '5' }, `Cannot use 'ipam.reuseDelay' as it must be a length of time`],
+  [{ range: '10.0.0.0/24', sticky: 600 }, `Cannot use 'ipam.sticky' as it must be a length of time`],
+  [
+    { range: '10.0.0.0/24', order: 'random' },
+    `Cannot use 'ipam.order' as it must be one of "lowest", "spread"`,
+  ],
+  [
+    { range: '10.0.0.0/24', kubernetes: { kubeconfig: 'k' } },
+    `Cannot use 'ipam.kubernetes.kubeconfig' as it must be an absolute path`,
+  ],
+  [{ range: '::ffff:10.0.0.0/120' }, `none of ::ffff:0.0.0.0-::ffff:255.255.255.255`],
+])('in a cluster ipam of %j is refused by name', (ipam, message) => {
+  expect(() => parseIpamConfig(network(ipam, cluster))).toThrow(message);
+});
+
+test('a pool without a cluster is refused', () => {
+  expect(() => parseIpamConfig(network({ pool: 'a' }))).toThrow(
+    `Cannot use 'ipam.pool' as it must stand beside "manifold.kubeconfig"`,
+  );
 });

@@ -180,6 +180,51 @@ describe('rest', () => {
     );
   });
 
+  test('one whose rest a definition asked for is given to nobody but its owner before that', async () => {
+    const tiny = { range: '10.0.0.0/31', reuseDelay: '10s' };
+    await give(tiny, { uid: 'u1', container: 'a' });
+    await give(tiny, { container: 'b' });
+    await free('a');
+    await expect(give(tiny, { container: 'c' })).rejects.toThrow(
+      /of 2 of 10\.0\.0\.0-10\.0\.0\.1 1 are held \(ns 1\); 1 rests, the first until 1970-01-01T00:00:11/,
+    );
+    await expect(give(tiny, { container: 'c', ip: '10.0.0.0' })).rejects.toThrow(
+      'it is kept until 1970-01-01T00:00:11',
+    );
+    await expect(store.ensureServing('rail0', request(tiny).sets)).rejects.toMatchObject({
+      code: 'unavailable',
+    });
+    expect(await give(tiny, { uid: 'u1', container: 'd' })).toEqual(['10.0.0.0']);
+    await free('d');
+    world.pass(10_000);
+    expect(await give(tiny, { container: 'c' })).toEqual(['10.0.0.0']);
+  });
+
+  test('one that is not to rest at all is gone at once, and given again', async () => {
+    const none = { ...small, reuseDelay: '0s' };
+    await give(none, { container: 'a' });
+    await free('a');
+    expect(node.leases.all()).toEqual([]);
+    expect(await give(none, { container: 'b' })).toEqual(['10.0.0.2']);
+  });
+
+  test('one that is kept for a StatefulSet’s pod is given to the next pod of that name, and to nobody else', async () => {
+    const kept = { range: '10.0.0.0/31', sticky: '10m' };
+    const db = (owner: string, container: string) => ({
+      ...request(kept, { uid: 'db-0', container }),
+      owner,
+    });
+    await store.claim([db('first-uid', 'a')], 'held');
+    await give(kept, { container: 'other' });
+    await free('a');
+    await expect(give(kept, { container: 'late' })).rejects.toMatchObject({ code: 'no-address' });
+    const [grants = []] = await store.claim([db('second-uid', 'b')], 'held');
+    expect(grants.map(({ address }) => formatAddress(address))).toEqual(['10.0.0.0']);
+    await free('b');
+    world.pass(600_000);
+    expect(await give(kept, { container: 'late' })).toEqual(['10.0.0.0']);
+  });
+
   test('freeing what is not held is no error', async () => {
     await free('nobody');
     expect(node.leases.all()).toEqual([]);

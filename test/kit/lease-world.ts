@@ -67,6 +67,11 @@ export class LeaseWorld {
     return this.store.release({ containerId, ifname, network });
   }
 
+  /** Time passes. */
+  pass(milliseconds: number): void {
+    this.#clock += milliseconds;
+  }
+
   /** A process of this boot that has ended. */
   deadWriter(): Writer {
     return { ...this.node.writer, pid: spawnSync('true').pid ?? 1 };
