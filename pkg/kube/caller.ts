@@ -105,6 +105,7 @@ export function createCaller(parts: CallerParts) {
   async function ask(call: Call): Promise<unknown> {
     const { asked, limit, settle } = call;
     let [lost, renewed] = [false, false];
+    let before: Failure | undefined;
     for (let attempts = 1; ; attempts++) {
       const outcome = await attempt(call);
       if (outcome.kind === 'answer') return outcome.value;
@@ -124,7 +125,8 @@ export function createCaller(parts: CallerParts) {
       }
       const { failure } = outcome;
       lost ||= failure.lost && settle !== undefined;
-      const error = gaveUp(asked, failure, limit.elapsedMs(), attempts, lost);
+      const error = gaveUp(asked, tellingOf(failure, before, limit), limit.elapsedMs(), attempts, lost);
+      before = failure;
       const wait = waitMs(failure, backOff(attempts), limit.leftMs());
       log.debug('API call failed', {
         asked: `${asked.verb} ${asked.object}`,
@@ -195,6 +197,10 @@ function fromBody(body: string): Outcome {
     return { kind: 'failed', failure: { reason: 'ServerError', text, hint, lost: true } };
   }
 }
+
+/** An attempt that the limit cut short says less of what is wrong than the one before it. */
+const tellingOf = (last: Failure, before: Failure | undefined, { signal }: CallLimit): Failure =>
+  signal.aborted && before !== undefined ? before : last;
 
 function gaveUp(
   asked: Asked,

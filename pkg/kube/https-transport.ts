@@ -213,10 +213,20 @@ async function* chunksOf(answer: IncomingMessage, fail: Fail): AsyncGenerator<Ui
 function asWireError(error: unknown, sent: boolean, signal: AbortSignal): WireError {
   if (error instanceof WireError) return error;
   const failure = error instanceof Error ? error : new Error(String(error));
-  const code = 'code' in failure ? String(failure.code) : undefined;
-  if (signal.aborted) return new WireError('no answer', { fault: 'aborted', sent, code });
+  const { code, message } = wordsOf(failure);
+  if (signal.aborted)
+    return new WireError(sent ? 'no answer' : 'no connection', { fault: 'aborted', sent, code });
   const fault = code !== undefined && isTrustFault(code) ? 'tls' : 'broken';
-  return new WireError(messageOf(failure), { fault, sent, code });
+  return new WireError(message, { fault, sent, code });
+}
+
+function wordsOf(failure: Error): { readonly code: string | undefined; readonly message: string } {
+  const code = 'code' in failure ? String(failure.code) : undefined;
+  // "write EPROTO <thread>:error:<number>:SSL routines:<function>:<reason>:<file>:<line>:"
+  const reason = code === 'EPROTO' ? /SSL routines:[^:]*:([^:]+):/.exec(failure.message)?.[1] : undefined;
+  if (reason !== undefined)
+    return { code: `ERR_SSL_${reason.toUpperCase().replaceAll(' ', '_')}`, message: reason };
+  return { code, message: messageOf(failure) };
 }
 
 /** Of OpenSSL's verification and Node's check of the host's name, and alerts by which the server refuses ours. */

@@ -31,12 +31,12 @@ function essence(one: KubeObject, other: KubeObject): unknown {
 }
 
 /** True when a merge patch (RFC 7396) would change nothing in `found`. */
-export function isPatched(patch: JsonObject, found: unknown): boolean {
+export function isPatched(patch: JsonObject, found: object): boolean {
   return Object.entries(patch).every(([key, wanted]) => {
     if (wanted === undefined) return true;
-    const there = isObject(found) ? found[key] : undefined;
+    const there = Object.hasOwn(found, key) ? (found as JsonObject)[key] : undefined;
     if (wanted === null) return there === undefined;
-    return isObject(wanted) ? isPatched(wanted, there) : isDeepStrictEqual(wanted, there);
+    return isObject(wanted) ? isObject(there) && isPatched(wanted, there) : isDeepStrictEqual(wanted, there);
   });
 }
 
