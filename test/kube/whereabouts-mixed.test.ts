@@ -143,3 +143,16 @@ test('sixty pods attached at once by both get sixty addresses', { timeout: 600_0
   expect((await theirPools(cluster)).flatMap(({ spec }) => Object.values(spec.allocations))).toEqual([]);
   expect((await leasesOf(admin)).filter((lease) => !lease.includes(' Resting '))).toEqual([]);
 });
+
+test('the last addresses of a range are given once, whoever asks for them', {
+  timeout: 600_000,
+}, async () => {
+  // 14 addresses for 16 pods: both sides come to the same ones.
+  const pods = [...podsOf('theirs', '10.8.0.0/28', 200, 8), ...podsOf('ours', '10.8.0.0/28', 200, 8)];
+  const settled = await Promise.allSettled(pods.map((pod) => attach(pod, 2)));
+  const attached = settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+  expect(doubles(attached.map(({ address }) => address))).toEqual([]);
+  expect(attached.length).toBeGreaterThanOrEqual(12);
+  for (const { pod } of attached) expect((await call('DEL', pod)).code).toBe(0);
+  expect((await theirReservations(cluster)).map(({ metadata }) => metadata.name)).toEqual([]);
+});
