@@ -1,4 +1,5 @@
 // What the agent stands on: the real things in its program, a clock that can be hurried in tests.
+import type { ClusterDeps, Reservations } from '../../ipam/cluster-deps.ts';
 import type { Kernel } from '../../pkg/kernel/kernel.ts';
 import type { KubeClient } from '../../pkg/kube/kube-client.ts';
 import type { Logger } from '../../pkg/log/logger.ts';
@@ -15,6 +16,8 @@ export interface AgentDeps {
   /** Every namespace of this node that has a name. */
   readonly namespaces: () => readonly string[];
   readonly log: Logger;
+  /** Where Whereabouts runs in the same cluster: what our claims reserved with it is given back with them. */
+  readonly reservations?: Reservations;
   /** Milliseconds, never set back. */
   readonly monotonicMs: () => number;
 }
@@ -59,5 +62,15 @@ export const DEFAULT_TIMINGS: Timings = {
   goneSilence: 60_000,
   pool: 10_000,
 };
+
+/** What the allocator's own functions stand on. */
+export const clusterDeps = (
+  { client, kernel, log, reservations }: AgentDeps,
+  { nodeName }: AgentSettings,
+  store: NodeStore,
+): ClusterDeps => ({
+  ...{ client, kernel, log, store, nodeName },
+  ...(reservations !== undefined && { reservations }),
+});
 
 export const DEFAULT_NODE_SILENCE = '5m';

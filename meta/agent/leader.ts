@@ -2,6 +2,7 @@
 import { IP_LEASES } from '../../ipam/ip-lease.ts';
 import { IP_POOLS } from '../../ipam/ip-pool.ts';
 import type { AgentDeps, AgentSettings } from './agent-deps.ts';
+import { announceReclaimer } from './announce-reclaimer.ts';
 import { keepPools } from './keep-pools.ts';
 import { Leadership } from './leadership.ts';
 import { Loop } from './loop.ts';
@@ -76,7 +77,10 @@ async function serve(
       ...{ name, everyMs: timings.pass, gatherMs: timings.gather, log },
       async pass(passSignal) {
         if (!leases.synced) return timings.gather;
-        if (leadership.holds) await pass(passSignal);
+        if (!leadership.holds) return undefined;
+        // Each time: one that led before may have written late.
+        await announceReclaimer(client, settings.nodeName, passSignal);
+        await pass(passSignal);
         return undefined;
       },
     });

@@ -1,7 +1,13 @@
 // What a real API server does only now and then: a watch that expires, a list that fails. The rest: test/kube.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import type { KubeClient, KubeResource, RawObject, WatchEvent } from '../../pkg/kube/kube-client.ts';
+import type {
+  KubeClient,
+  KubeResource,
+  ListOptions,
+  RawObject,
+  WatchEvent,
+} from '../../pkg/kube/kube-client.ts';
 import { KubeError } from '../../pkg/kube/kube-error.ts';
 import { createLogger, silentLogger } from '../../pkg/log/logger.ts';
 import { Mirror } from './mirror.ts';
@@ -20,11 +26,15 @@ function scripted(looks: readonly Look[]) {
   const left = [...looks];
   let events: Look['events'] = [];
   return {
-    async list() {
+    async list(_: KubeResource, { onPage }: ListOptions) {
       const look = left.shift() ?? { list: new KubeError('Unreachable', 'the script is over') };
       if (look.list instanceof KubeError) throw look.list;
       events = look.events ?? [];
-      return { resourceVersion: '1', items: look.list };
+      // As of a list that expired on its way and was begun again.
+      onPage?.([thing('of the page that expired', 99)], true);
+      for (const [index, item] of look.list.entries()) onPage?.([item], index === 0);
+      if (look.list.length === 0) onPage?.([], true);
+      return { resourceVersion: '1', items: [] };
     },
     async *watch(_: KubeResource, { signal }: { readonly signal?: AbortSignal }) {
       for (const event of events ?? []) {

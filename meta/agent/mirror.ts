@@ -74,12 +74,18 @@ export class Mirror<T> {
   async #list(signal: AbortSignal): Promise<string> {
     const { resource, selection, resourceVersion, read, onChange } = this.#options;
     const at = resourceVersion === undefined ? {} : { resourceVersion };
-    const list = await this.#client.list(resource, { ...selection, ...at, signal });
     const objects = new Map<string, T>();
-    for (const object of list.items) {
-      const kept = read(object);
-      if (kept !== undefined) objects.set(keyOf(object), kept);
-    }
+    const list = await this.#client.list(resource, {
+      ...{ ...selection, ...at, signal },
+      // Page by page: ten thousand whole objects would be held at once.
+      onPage(items, isFirst) {
+        if (isFirst) objects.clear();
+        for (const object of items) {
+          const kept = read(object);
+          if (kept !== undefined) objects.set(keyOf(object), kept);
+        }
+      },
+    });
     // At once: nobody may see half a list.
     this.#objects = objects;
     this.#synced = true;

@@ -12,6 +12,7 @@ test('without flags everything has its default', () => {
       stateDir: '/var/lib/cni/manifold',
       runDir: '/run/manifold',
       nodeSilenceMs: 300_000,
+      whereabouts: 'closed',
       logLevel: 'info',
     },
   });
@@ -32,6 +33,7 @@ test('every flag is in the help', () => {
     'run-dir',
     'node-silence',
     'log-level',
+    'whereabouts',
   ])
     expect(HELP).toContain(`--${flag} `);
   expect(parseAgentOptions(['--help'])).toEqual({ print: 'help' });
@@ -41,6 +43,7 @@ test('every flag is in the help', () => {
 test.each([
   [['--node-silence', '5'], '--node-silence'],
   [['--node-silence', '59s'], 'at least "1m"'],
+  [['--whereabouts', 'ajar'], '--whereabouts must be'],
   [['--log-level', 'loud'], '--log-level must be one of'],
   [['--kubeconfig', ''], '--kubeconfig must not be empty'],
   [['--kubeconfig'], '--kubeconfig'],

@@ -15,6 +15,8 @@ export interface AgentOptions {
   readonly stateDir: string;
   readonly runDir: string;
   readonly nodeSilenceMs: number;
+  /** open: Whereabouts may run in the same cluster. */
+  readonly whereabouts: 'open' | 'closed';
   readonly logLevel: LogLevel;
 }
 
@@ -35,6 +37,7 @@ Nothing else of Manifold needs it.
   --state-dir DIR        directory of the state of this node (default: ${DEFAULT_STATE_DIR})
   --run-dir DIR          directory of what need not outlive a reboot (default: ${DEFAULT_RUN_DIR})
   --node-silence TIME    for how long a node shows no life before its dead pods' leases end (default: ${DEFAULT_NODE_SILENCE}, at least 1m)
+  --whereabouts STATE    open while Whereabouts runs in the same cluster, as in the CNI configuration (default: closed)
   --log-level LEVEL      debug, info, warn or error (default: info); one JSON object a line, on standard error
   --version              print the version
   --help                 print this
@@ -55,6 +58,9 @@ export function parseAgentOptions(argv: readonly string[]): AgentCommand {
   const level = values['log-level'] ?? 'info';
   const logLevel = LEVELS.find((known) => known === level);
   if (logLevel === undefined) throw refused('log-level', level, `must be one of ${LEVELS.join(', ')}`);
+  const whereabouts = values.whereabouts ?? 'closed';
+  if (whereabouts !== 'open' && whereabouts !== 'closed')
+    throw refused('whereabouts', whereabouts, 'must be open or closed');
   const silence = values['node-silence'] ?? DEFAULT_NODE_SILENCE;
   const seconds = readDuration(silence);
   if (seconds === undefined || seconds < LEAST_SILENCE_SECONDS)
@@ -67,6 +73,7 @@ export function parseAgentOptions(argv: readonly string[]): AgentCommand {
       stateDir: given('state-dir', values['state-dir']) ?? DEFAULT_STATE_DIR,
       runDir: given('run-dir', values['run-dir']) ?? DEFAULT_RUN_DIR,
       nodeSilenceMs: seconds * 1000,
+      whereabouts,
       logLevel,
     },
   };
@@ -83,6 +90,7 @@ function parsed(argv: readonly string[]) {
         'state-dir': { type: 'string' },
         'run-dir': { type: 'string' },
         'node-silence': { type: 'string' },
+        whereabouts: { type: 'string' },
         'log-level': { type: 'string' },
         version: { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },

@@ -1,10 +1,10 @@
 // One pass over the leases of nodes that no longer speak for themselves: what their dead pods hold is ended.
-import { endLease, readLease } from '../../ipam/end-lease.ts';
 import type { KubeClient } from '../../pkg/kube/kube-client.ts';
 import { isKubeError } from '../../pkg/kube/kube-error.ts';
 import type { AgentDeps, AgentSettings } from './agent-deps.ts';
 import { atOnce } from './at-once.ts';
 import { COORDINATION_LEASES, readCoordinationLease } from './coordination.ts';
+import { endSeen } from './end-holding.ts';
 import { heartbeatName, NODES } from './heartbeat.ts';
 import type { Leadership } from './leadership.ts';
 import type { Mirror } from './mirror.ts';
@@ -12,7 +12,7 @@ import type { NodeLife } from './node-life.ts';
 import type { Pace } from './pace.ts';
 import { type LostFacts, planLost } from './plan-reclaim.ts';
 import { readPod } from './read-pod.ts';
-import { isOfPod, isStillHeldBy, type SeenLease } from './seen-lease.ts';
+import { isOfPod, type SeenLease } from './seen-lease.ts';
 import type { SeenPod } from './seen-pod.ts';
 
 const KUBELET_LEASES = 'kube-node-lease';
@@ -54,9 +54,7 @@ export async function reclaimLost(
       const decision = planLost({ silentMs, node, pod }, silence);
       if (decision.do !== 'end') return;
       await parts.pace.next(signal);
-      const outcome = leadership.holds
-        ? await endLost(deps.client, lease, signal)
-        : 'left to the next leader';
+      const outcome = leadership.holds ? await endSeen(deps, lease, signal) : 'left to the next leader';
       deps.log.info('a lease of a lost node', {
         ...{ address: lease.address, lease: lease.name, node: name, because: decision.because, outcome },
         ...{ pod: lease.owner.podName, namespace: lease.owner.podNamespace, uid: lease.owner.uid },
@@ -114,14 +112,4 @@ async function podOf(
   if (pod === undefined) return 'none';
   if (isOfPod(owner)) return pod.uids.includes(owner.uid) ? 'same' : 'none';
   return pod.node === node ? 'unclear' : 'none';
-}
-
-async function endLost(
-  client: KubeClient,
-  seen: SeenLease,
-  signal: AbortSignal,
-): Promise<'ended' | 'gone' | 'changed'> {
-  const found = await readLease(client, seen.name, signal);
-  if (found === undefined) return 'gone';
-  return isStillHeldBy(found, seen) ? endLease(client, found, { now: client.now(), signal }) : 'changed';
 }

@@ -2,9 +2,9 @@
 // ones hold is kept right.
 import { finishReleases } from '../../ipam/finish-releases.ts';
 import type { ClusterLeaseRecord, NodeStore } from '../../pkg/state/node-store.ts';
-import type { AgentDeps, AgentSettings } from './agent-deps.ts';
+import { type AgentDeps, type AgentSettings, clusterDeps } from './agent-deps.ts';
 import { atOnce } from './at-once.ts';
-import { endOwn } from './end-own.ts';
+import { endOwn } from './end-holding.ts';
 import type { Mirror } from './mirror.ts';
 import { type NodeEvidence, readAnswering, readEvidence } from './node-evidence.ts';
 import { type OwnDecision, type OwnFacts, planOwn } from './plan-reclaim.ts';
@@ -68,10 +68,9 @@ export class OwnReclaim {
 
   async #finish(store: NodeStore | undefined, signal: AbortSignal): Promise<void> {
     if (store === undefined) return;
-    const { client, kernel, log } = this.#deps;
-    const { nodeName } = this.#settings;
-    const count = await finishReleases({ client, store, kernel, nodeName }, MOST_RELEASES, signal);
-    if (count > 0) log.info('releases that were left undone are finished', { count });
+    const cluster = clusterDeps(this.#deps, this.#settings, store);
+    const count = await finishReleases(cluster, MOST_RELEASES, signal);
+    if (count > 0) this.#deps.log.info('releases that were left undone are finished', { count });
   }
 
   async #reclaim(store: NodeStore | undefined, signal: AbortSignal): Promise<void> {
@@ -190,7 +189,7 @@ const ownerOfRow = ({ pod, owner, ifname, containerId }: ClusterLeaseRecord): Se
   containerId,
 });
 
-export function podState(pod: SeenPod | undefined, uid: string): 'living' | 'ended' | 'none' {
+function podState(pod: SeenPod | undefined, uid: string): 'living' | 'ended' | 'none' {
   if (pod === undefined || !pod.uids.includes(uid)) return 'none';
   return pod.hasEnded ? 'ended' : 'living';
 }

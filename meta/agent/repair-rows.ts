@@ -3,7 +3,7 @@
 import { readLease } from '../../ipam/end-lease.ts';
 import { reaffirm } from '../../ipam/obtain-lease.ts';
 import type { ClusterLeaseRecord, NodeStore } from '../../pkg/state/node-store.ts';
-import type { AgentDeps, AgentSettings } from './agent-deps.ts';
+import { type AgentDeps, type AgentSettings, clusterDeps } from './agent-deps.ts';
 import type { NodeEvidence } from './node-evidence.ts';
 import { planRow } from './plan-reclaim.ts';
 import type { SaidOnce } from './said-once.ts';
@@ -22,10 +22,10 @@ export interface RepairFacts {
 /** @throws KubeError */
 export async function repairRows(
   deps: AgentDeps & { readonly store: NodeStore },
-  { nodeName }: AgentSettings,
+  settings: AgentSettings,
   { evidence, leases, isLiving, suspects, said, signal }: RepairFacts,
 ): Promise<void> {
-  const { client, kernel, store, log, monotonicMs } = deps;
+  const { store, log, monotonicMs } = deps;
   const byName = new Map(leases.map((lease) => [lease.name, lease]));
   for (const row of evidence.rows) {
     if (row.state !== 'held') continue;
@@ -37,7 +37,7 @@ export async function repairRows(
     // As it is now: a call may have had it since.
     const now = store.clusterLeases.get(row.name);
     if (now?.state !== 'held' || now.containerId !== row.containerId) continue;
-    const outcome = await reaffirm({ client, store, kernel, nodeName }, now, signal);
+    const outcome = await reaffirm(clusterDeps(deps, settings, store), now, signal);
     if (outcome === 'renewed') {
       log.info('the object of a lease is put right', { ...describe(row), was: object });
       suspects.clear(key);

@@ -1,6 +1,8 @@
 // manifold-agent: flags, signals, the real things that the agent stands on.
 import { argv, env, exit, pid } from 'node:process';
 import { nodeNameOf } from '../../ipam/node-name.ts';
+import { THEIR_NAMESPACE } from '../../ipam/whereabouts/objects.ts';
+import { createReservations } from '../../ipam/whereabouts/reservations.ts';
 import { writeAll } from '../../pkg/cni/stdio.ts';
 import { isManifoldError } from '../../pkg/errors/manifold-error.ts';
 import { createKernel } from '../../pkg/kernel/linux-kernel.ts';
@@ -52,6 +54,7 @@ async function serve(options: AgentOptions): Promise<void> {
   const client = createKubeClient(access, { log, userAgent: `manifold-agent/${VERSION}` });
   // Standard error is for lines of JSON.
   process.removeAllListeners('warning').on('warning', ({ name, message }) => log.debug(name, { message }));
+  const namespaceOfTheirs = async () => access.namespace ?? THEIR_NAMESPACE;
   const stop = stopSignal();
   const openStore = () =>
     storeIsThere(stateDir)
@@ -64,6 +67,9 @@ async function serve(options: AgentOptions): Promise<void> {
       const deps = {
         ...{ client, log, openStore, kernel: createKernel(), namespaces: namedNamespaces },
         monotonicMs: () => performance.now(),
+        ...(options.whereabouts === 'open' && {
+          reservations: createReservations({ client, namespace: namespaceOfTheirs }),
+        }),
       };
       const settings = {
         nodeName: nodeNameOf(options.nodeName),

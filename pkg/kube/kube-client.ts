@@ -59,6 +59,11 @@ export interface ListOptions extends Selection {
   readonly pageSize?: number;
   /** Only metadata of each object (PartialObjectMetadata). */
   readonly metadataOnly?: boolean;
+  /**
+   * Is given each page as it comes, and `items` of the answer is then empty: for who keeps less than whole objects.
+   * The first page comes again when a list that has expired on its way is begun again.
+   */
+  readonly onPage?: (items: readonly RawObject[], isFirst: boolean) => void;
 }
 
 export interface KubeList<T> {

@@ -1,6 +1,13 @@
 // LIST: page after page, begun again when it expires on its way.
 import { type Calls, JSON_TYPE } from './calls.ts';
-import type { KubeClient, KubeList, KubeObject, KubeResource, ListOptions } from './kube-client.ts';
+import type {
+  KubeClient,
+  KubeList,
+  KubeObject,
+  KubeResource,
+  ListOptions,
+  RawObject,
+} from './kube-client.ts';
 import { isKubeError } from './kube-error.ts';
 import { pathOf, queryOf } from './resource-path.ts';
 
@@ -26,15 +33,16 @@ export function createList({ askedFor, ask, limited }: Calls): KubeClient['list'
     }
   };
 
-  async function allPages<T>(
+  async function allPages<T extends KubeObject>(
     resource: KubeResource,
     options: ListOptions,
     size: number | undefined,
   ): Promise<KubeList<T>> {
     const items: T[] = [];
     for (let token = ''; ; ) {
-      const got = await page<T>(resource, options, size?.toString(), token);
-      for (const item of got.items ?? []) items.push(item);
+      const got = await page<T & RawObject>(resource, options, size?.toString(), token);
+      if (options.onPage !== undefined) options.onPage(got.items ?? [], token === '');
+      else for (const item of got.items ?? []) items.push(item);
       const { continue: next, resourceVersion = '' } = got.metadata ?? {};
       if (!next) return { resourceVersion, items };
       token = next;
