@@ -1,6 +1,9 @@
 // All cases of the virtual machine, in the order in which they run there.
 import type { VmGroup } from './case.ts';
+import { drivers } from './cases/drivers.ts';
 import { fixture } from './cases/fixture.ts';
+import { kernelVfMoves } from './cases/kernel-vf-moves.ts';
+import { kernelVfSettings } from './cases/kernel-vf-settings.ts';
 import { sriovDrivers } from './cases/sriov-drivers.ts';
 import { sriovKeys, sriovRefusals } from './cases/sriov-keys.ts';
 import { sriovStories } from './cases/sriov-stories.ts';
@@ -8,6 +11,9 @@ import { sriovTraffic } from './cases/sriov-traffic.ts';
 
 export const VM_GROUPS: readonly VmGroup[] = [
   fixture,
+  kernelVfSettings,
+  kernelVfMoves,
+  drivers,
   sriovKeys,
   sriovRefusals,
   sriovTraffic,

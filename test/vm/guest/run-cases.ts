@@ -2,8 +2,8 @@
 import type { VmGroup } from '../case.ts';
 import { caseId, type VmCase } from '../case.ts';
 import type { CaseFailure, GuestEvent } from '../protocol.ts';
+import { HomePorts } from './home-ports.ts';
 import type { KernelMessages } from './kernel-messages.ts';
-import { describePorts, difference, renewPorts } from './ports.ts';
 import { run } from './programs.ts';
 import type { Vm } from './vm.ts';
 import { soon } from './wait.ts';
@@ -22,7 +22,7 @@ export async function runCases(
   wanted: ReadonlySet<string>,
   { world, messages, say }: RunDeps,
 ): Promise<void> {
-  let untouched = describePorts(world.kernel, world.ports);
+  const home = new HomePorts(world.kernel, world.ports);
   for (const group of groups) {
     for (const one of group.cases) {
       const id = caseId(group, one);
@@ -33,13 +33,8 @@ export async function runCases(
       const failure = await runCase(one, world, log);
       const ms = Math.round(performance.now() - started);
       const kernel = messages.take();
-      const left = difference(untouched, describePorts(world.kernel, world.ports));
-      if (left.length > 0) {
-        log.push('left behind:', ...left);
-        await renewPorts(world.kernel, world.ports);
-        untouched = describePorts(world.kernel, world.ports);
-        messages.take();
-      }
+      log.push(...(await home.restore()));
+      messages.take();
       say({ event: 'end', id, ms, ...(failure && { failure }), log, kernel });
     }
   }

@@ -11,6 +11,7 @@ export async function bundleCases(entry: string, outfile: string): Promise<strin
     platform: 'node',
     format: 'cjs',
     target: 'node26',
+    minifyWhitespace: true,
     external: ['node:*'],
     sourcemap: 'external',
     legalComments: 'none',
