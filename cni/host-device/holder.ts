@@ -30,12 +30,12 @@ export function locateFree(
     if (!isManifoldError(error, 'not-found')) throw error;
     const holder = holderOf(store, call.config);
     if (holder === undefined) throw error;
-    freeDevice(deps, store, call, holder, what, retract);
+    freeDevice(deps, store, call, 'host-device', holder, what, retract);
     return look();
   }
   const holder = store.interfaces.byDevice(located.key);
   if (holder === undefined) return located;
-  freeDevice(deps, store, call, holder, what, retract);
+  freeDevice(deps, store, call, 'host-device', holder, what, retract);
   return look();
 }
 

@@ -15,6 +15,7 @@ import { forwardCheck, forwardStatus, refuseCircle } from '../../pkg/attach/ipam
 import { moveIntoPod, saveDevice } from '../../pkg/attach/put-device.ts';
 import { createRetractDevice } from '../../pkg/attach/retract-device.ts';
 import { isDevice, readSaved } from '../../pkg/attach/saved-device.ts';
+import { ofThisBoot } from '../../pkg/attach/this-boot.ts';
 import type { AddCall, Call, CheckCall, DelCall, GcCall, Plugin } from '../../pkg/cni/plugin.ts';
 import type { CniResult } from '../../pkg/cni/result.ts';
 import { isManifoldError, ManifoldError } from '../../pkg/errors/manifold-error.ts';
@@ -29,7 +30,7 @@ export interface HostDeviceDeps extends AttachDeps {
 }
 
 export function createHostDevice(deps: HostDeviceDeps): Plugin<HostDeviceConfig> {
-  const retract = retractDeviceInfo(createRetractDevice(deps.kernel));
+  const retract = retractDeviceInfo(ofThisBoot(createRetractDevice(deps.kernel)));
   return {
     name: NAME,
     summary: 'moves a NIC of the host into the pod, and back as it was',
@@ -40,7 +41,7 @@ export function createHostDevice(deps: HostDeviceDeps): Plugin<HostDeviceConfig>
         deps,
         call,
         NAME,
-        retractDeviceInfo(createRetractDevice(deps.kernel, call.config.device)),
+        retractDeviceInfo(ofThisBoot(createRetractDevice(deps.kernel, call.config.device))),
       ),
     check: (call) => check(deps, call),
     status: (call) => status(deps, call),
@@ -49,7 +50,7 @@ export function createHostDevice(deps: HostDeviceDeps): Plugin<HostDeviceConfig>
 }
 
 async function add(deps: HostDeviceDeps, call: AddCall<HostDeviceConfig>): Promise<CniResult> {
-  const retract = retractDeviceInfo(createRetractDevice(deps.kernel));
+  const retract = retractDeviceInfo(ofThisBoot(createRetractDevice(deps.kernel)));
   const located = locateFree(deps, call, retract);
   const { pci } = located;
   const info = pci === undefined ? undefined : call.config.runtimeConfig?.CNIDeviceInfoFile;

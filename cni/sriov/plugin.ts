@@ -13,6 +13,7 @@ import { forwardStatus, refuseCircle } from '../../pkg/attach/ipam.ts';
 import { requestedMac } from '../../pkg/attach/mac-schema.ts';
 import { moveIntoPod, saveDevice } from '../../pkg/attach/put-device.ts';
 import type { Retract } from '../../pkg/attach/retract.ts';
+import { ofThisBoot } from '../../pkg/attach/this-boot.ts';
 import type { AddCall, AttachmentCall, Call, Plugin } from '../../pkg/cni/plugin.ts';
 import type { CniResult } from '../../pkg/cni/result.ts';
 import { isManifoldError, ManifoldError } from '../../pkg/errors/manifold-error.ts';
@@ -28,7 +29,7 @@ import { vfDoor } from './vf-door.ts';
 const NAME = 'sriov';
 
 export function createSriov(deps: SriovDeps): Plugin<SriovConfig> {
-  const retract = retractDeviceInfo(createRetractVf(deps));
+  const retract = retractDeviceInfo(ofThisBoot(createRetractVf(deps)));
   return {
     name: NAME,
     summary: 'moves an SR-IOV virtual function into the pod, and back as it was',
@@ -81,7 +82,8 @@ function locateFree(
   const device = requireDevice(call.config);
   const store = deps.openStore(call.config.manifold);
   const holder = store.interfaces.byDevice(vfKey(device));
-  if (holder !== undefined) freeDevice(deps, store, call, holder, `virtual function ${device}`, retract);
+  if (holder !== undefined)
+    freeDevice(deps, store, call, NAME, holder, `virtual function ${device}`, retract);
   return locateVf(deps.kernel, deps.sysfs, device);
 }
 

@@ -7,6 +7,7 @@ import { bringHome } from '../../pkg/attach/retract-device.ts';
 import { readSaved, type SavedDevice } from '../../pkg/attach/saved-device.ts';
 import { isManifoldError } from '../../pkg/errors/manifold-error.ts';
 import type { Link } from '../../pkg/kernel/kernel.ts';
+import { mainNetdev } from '../../pkg/pci/netdev.ts';
 import type { Sysfs } from '../../pkg/pci/sysfs.ts';
 import { restoreMac, type VfInterface } from './assign-mac.ts';
 import { restoreDriver } from './driver.ts';
@@ -34,7 +35,9 @@ export function createRetractVf(deps: SriovDeps): Retract {
     const notBound = restoreDriver(deps.sysfs, saved);
     if (notBound.length > 0) return notBound;
     const problems: string[] = [];
-    const link = bringVfHome(deps, target, device, problems);
+    const link = bringVfHome(deps, target, saved, device, problems);
+    // Only an interface that is no hardware can vanish while its driver is bound.
+    if (link === undefined && device.host.kind !== undefined) return [];
     if (link === undefined) return [`the interface of ${saved.pci} is in no namespace that can be seen`];
     problems.push(...restoreVf(deps, saved, device, link));
     const { mac: _mac, ...host } = device.host;
@@ -53,13 +56,18 @@ function whyGone(sysfs: Sysfs, { pci, vf }: SavedVf): string | undefined {
 }
 
 function bringVfHome(
-  { kernel }: SriovDeps,
+  { kernel, sysfs }: SriovDeps,
   target: RetractTarget,
+  saved: SavedVf,
   device: SavedDevice,
   problems: string[],
 ): Link | undefined {
   const nameTaken: string[] = [];
-  const link = bringHome(kernel, target, device, (text) => nameTaken.push(text));
+  const readAtHome = () => {
+    const netdev = mainNetdev(sysfs.pci(saved.pci)?.netdevs ?? []);
+    return netdev && kernel.host().link({ name: netdev.name });
+  };
+  const link = bringHome(kernel, target, device, (text) => nameTaken.push(text), readAtHome);
   if (link === undefined) return undefined;
   // A driver that was loaded again has made another interface, whose name the kernel chose among those that were free.
   if (nameTaken.length > 0 && isMadeAnew(link, target.ifname, device))

@@ -44,7 +44,7 @@ export function configure(
 ): void {
   const host = kernel.host();
   const vf = at === undefined ? undefined : { host, index: at.link.index };
-  if (vf !== undefined && at?.link.up) host.setLink(vf.index, { up: false });
+  if (vf !== undefined && host.link({ index: vf.index })?.up) host.setLink(vf.index, { up: false });
   if (mac !== undefined) assignMac(mac, door, vf);
   if (door !== undefined) applySettings(door, settings, pci.address);
   if (vf !== undefined && mtu !== 0) host.setLink(vf.index, { mtu });

@@ -76,6 +76,7 @@ test('differences name what is and what should be', () => {
     'vlan is 0, not 5',
     'VLAN protocol is 802.1q, not 802.1ad',
   ]);
-  expect(differences({ trust: true }, now)).toEqual(['trust is not told by the driver, not on']);
+  expect(differences({ trust: true }, now)).toEqual([]);
+  expect(isSet({ trust: true }, now)).toBe(false);
   expect(differences({ spoofchk: false }, now)).toEqual(['spoofchk is on, not off']);
 });

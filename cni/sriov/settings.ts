@@ -46,13 +46,17 @@ export function settingsBack(was: VfState, now: VfState): VfChange[] {
   return all.filter((change) => !isSet(change, now));
 }
 
-export const isSet = (change: VfChange, now: VfState): boolean => differences(change, now).length === 0;
+/** What a driver does not tell counts as not set. */
+export const isSet = (change: VfChange, now: VfState): boolean => {
+  const known: Readonly<Record<string, unknown>> = { ...now };
+  return Object.entries(change).every(([key, value]) => known[key] === value);
+};
 
-/** In words: "vlan is 0, not 100". */
+/** In words: "vlan is 0, not 100". What a driver does not tell cannot differ. */
 export function differences(change: VfChange, now: VfState): string[] {
   const known: Readonly<Record<string, unknown>> = { ...now };
   return Object.entries(change)
-    .filter(([key, value]) => known[key] !== value)
+    .filter(([key, value]) => known[key] !== undefined && known[key] !== value)
     .map(([key, value]) => `${WORDS[key] ?? key} is ${word(known[key])}, not ${word(value)}`);
 }
 
@@ -65,6 +69,5 @@ const WORDS: Readonly<Record<string, string>> = {
 };
 
 function word(value: unknown): string {
-  if (value === undefined) return 'not told by the driver';
   return typeof value === 'boolean' ? (value ? 'on' : 'off') : String(value);
 }

@@ -52,6 +52,7 @@ function sendHome(host: Namespace, { pod, ifname, log }: RetractTarget, name: st
 /**
  * Moves the device to the host, from wherever it is, and gives it its name.
  * @param report told when the name cannot be given
+ * @param readAtHome the device on the host, by what identifies it beyond its record: sysfs
  * @returns the device on the host; undefined when it is nowhere
  */
 export function bringHome(
@@ -59,20 +60,21 @@ export function bringHome(
   { pod, ifname }: Pick<RetractTarget, 'pod' | 'ifname'>,
   saved: SavedDevice,
   report: (text: string) => void,
+  readAtHome: () => Link | undefined = () => undefined,
 ): Link | undefined {
   const host = kernel.host();
+  const findAtHome = () => readAtHome() ?? findDevice(host, saved, undefined);
   // An ADD that died early has not moved it yet.
-  const stayed = saved.index === undefined && findDevice(host, saved, undefined) !== undefined;
+  const stayed = saved.index === undefined && findAtHome() !== undefined;
   const inPod = pod === undefined || stayed ? undefined : findDevice(pod, saved, ifname);
   const home =
     pod === undefined || inPod === undefined ? undefined : { index: moveHome(host, pod, inPod, saved) };
-  const device = home === undefined ? findDevice(host, saved, undefined) : host.link(home);
-  const there =
-    device ??
+  const device =
+    (home === undefined ? findAtHome() : host.link(home)) ??
     fetchFromElsewhere(kernel, saved) ??
-    (pod === undefined ? waitForReturn(host, saved) : undefined);
-  if (there !== undefined) renameHome(host, there, saved, report);
-  return there;
+    (pod === undefined ? waitForReturn(saved, findAtHome) : undefined);
+  if (device !== undefined) renameHome(host, device, saved, report);
+  return device;
 }
 
 /** A pod may have moved it on. What has no place on a bus is not looked for: another link could be taken for it. */
@@ -88,12 +90,12 @@ function fetchFromElsewhere(kernel: Kernel, saved: SavedDevice): Link | undefine
   }
 }
 
-/** A namespace gives back what was in it some time after it is gone. */
-function waitForReturn(host: Namespace, saved: SavedDevice): Link | undefined {
+/** A namespace gives back what was in it some time after it is gone; a virtual device dies with it. */
+function waitForReturn({ host }: SavedDevice, findAtHome: () => Link | undefined): Link | undefined {
   const end = monotonicMs() + RETURN_MS;
-  while (saved.host.bus !== undefined && monotonicMs() < end) {
+  while (host.kind === undefined && monotonicMs() < end) {
     sleep(LOOK_EVERY_MS);
-    const device = findDevice(host, saved, undefined);
+    const device = findAtHome();
     if (device !== undefined) return device;
   }
   return undefined;

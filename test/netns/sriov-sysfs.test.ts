@@ -307,3 +307,32 @@ test('IPAM fails: MAC, MTU and place are as before, and a retry works', async ()
   expect(await call('ADD', conf())).toMatchObject({ exitCode: 0 });
   expect(await call('DEL', conf())).toMatchObject({ exitCode: 0 });
 });
+
+test('after a reboot nothing is put back, wherever the device is: DEL succeeds and the address is free', async () => {
+  const { openStore } = createProgramDeps(silentLogger);
+  tree.pci('0000:3b:10.6', { driver: 'vfio-pci' });
+  const gone = conf({ deviceID: '0000:3b:10.6' });
+  expect(await call('ADD', gone)).toMatchObject({ exitCode: 0 });
+  const store = openStore({ stateDir: tree.path('state'), runDir: tree.path('run') });
+  const [record] = store.interfaces.all();
+  if (record === undefined) throw new Error('no record');
+  store.interfaces.put({ ...record, writer: { ...record.writer, bootId: 'an earlier one' } });
+  store.close();
+  rmSync(join(tree.root, 'bus/pci/devices/0000:3b:10.6'));
+  expect(await call('DEL', gone)).toMatchObject({ exitCode: 0 });
+  expect(log).toContain('the machine was booted since');
+});
+
+test('what another plugin left is not taken from it: its own DEL puts it back', async () => {
+  tree.pci('0000:3b:10.6', { driver: 'vfio-pci' });
+  const outside = conf({ type: 'host-device', runtimeConfig: { deviceID: '0000:3b:10.6' }, name: 'other' });
+  const lost = makeNetns();
+  expect(await call('ADD', outside, lost)).toMatchObject({ exitCode: 0 });
+  lost[Symbol.dispose]();
+  const refused = await call('ADD', conf({ deviceID: '0000:3b:10.6' }));
+  expect(refused).toMatchObject({ exitCode: 1, output: { code: 103 } });
+  expect(msg(refused)).toContain('host-device could not yet put it back');
+  expect(await call('DEL', outside, { ...lost, path: '' })).toMatchObject({ exitCode: 0 });
+  expect(await call('ADD', conf({ deviceID: '0000:3b:10.6' }))).toMatchObject({ exitCode: 0 });
+  expect(await call('DEL', conf({ deviceID: '0000:3b:10.6' }))).toMatchObject({ exitCode: 0 });
+});
