@@ -58,6 +58,8 @@ export const DEADLINE_MS = {
   /** To give back what a claim that failed had got. */
   giveBack: 5_000,
   release: 5_000,
+  /** … when another release of the same process has just waited in vain. */
+  releaseAgain: 300,
   /** To finish, beside the own work, what other calls left. */
   drain: 2_000,
   look: 5_000,

@@ -139,7 +139,7 @@ async function endObject(
 /** By what the row knows of the object: the usual case needs no reading. */
 async function endKnown(deps: ClusterDeps, row: ClusterLeaseRecord, signal: AbortSignal): Promise<Ending> {
   if (row.object === undefined) return { how: 'changed' };
-  const now = row.released ?? deps.client.now();
+  const now = deps.client.now();
   try {
     return await tryEnd(deps.client, leaseOfRow(row, deps.nodeName, now, row.object), now, signal);
   } catch (error) {
