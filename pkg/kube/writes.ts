@@ -1,14 +1,16 @@
 // The writes of the client: each as its request, and how it is settled when its answer was lost.
+import type { JsonObject } from '../cni/plugin.ts';
 import type { CallLimit } from './call-limit.ts';
 import type { Settled } from './caller.ts';
 import { type Calls, JSON_TYPE } from './calls.ts';
-import type { KubeClient, KubeObject, KubeResource, Place, Preconditions } from './kube-client.ts';
+import type { KubeClient, KubeObject, KubeResource, Place, Preconditions, RawObject } from './kube-client.ts';
 import { isKubeError, KubeError } from './kube-error.ts';
 import { pathOf } from './resource-path.ts';
 import { isAsSent, isPatched } from './settle.ts';
 import type { Asked } from './status.ts';
 import type { WireRequest } from './transport.ts';
 
+type PatchOptions = Place & Preconditions & { readonly subresource?: string };
 type Writes = Pick<KubeClient, 'create' | 'replace' | 'patch' | 'delete'>;
 
 export function createWrites(calls: Calls): Writes {
@@ -48,14 +50,19 @@ export function createWrites(calls: Calls): Writes {
         });
       }),
 
-    patch: (resource, name, patch, options = {}) =>
+    patch: <T extends KubeObject = RawObject>(
+      resource: KubeResource,
+      name: string,
+      patch: JsonObject,
+      options: PatchOptions = {},
+    ) =>
       limited(options, (limit) => {
         const { uid, resourceVersion, subresource } = options;
         const asked = askedFor('patch', resource, options, name);
         const { metadata } = patch;
         const given = typeof metadata === 'object' && metadata !== null ? metadata : {};
         const body = { ...patch, metadata: { ...given, ...preconditionsOf(options) } };
-        return ask({
+        const patching = ask<T>({
           request: write('PATCH', pathOf(resource, options, name, subresource), body),
           asked,
           limit,
@@ -68,6 +75,12 @@ export function createWrites(calls: Calls): Writes {
             if (isPatched(patch, found)) return { done: found };
             throw refused ?? changed(asked);
           },
+        });
+        return patching.catch((error: unknown) => {
+          // A UID that differs is a field that cannot be changed to the API server, and a precondition to us.
+          const isUid =
+            uid !== undefined && isKubeError(error, 'Invalid') && / metadata\.uid: /.test(error.message);
+          throw isUid ? changed(asked) : error;
         });
       }),
 
