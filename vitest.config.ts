@@ -45,7 +45,7 @@ export default defineConfig({
       {
         test: {
           name: 'vm',
-          include: ['test/vm/**/*.test.ts'],
+          include: ['test/vm/vm.test.ts'],
           pool: 'forks',
           execArgv,
           fileParallelism: false,
@@ -53,6 +53,19 @@ export default defineConfig({
           sequence: { groupOrder: 1 },
           globalSetup: ['test/vm/run/global-setup.ts'],
           // The run has limits of its own; before it, the machine may have to be downloaded.
+          testTimeout: 3_600_000,
+        },
+      },
+      {
+        test: {
+          name: 'vm-fixture',
+          include: ['test/vm/**/*.test.ts'],
+          exclude: ['test/vm/vm.test.ts'],
+          pool: 'forks',
+          execArgv,
+          fileParallelism: false,
+          // After vm: each boots machines of its own.
+          sequence: { groupOrder: 2 },
           testTimeout: 3_600_000,
         },
       },

@@ -1,44 +1,9 @@
-// The program of the guest: Node runs it, bundled, once. It prepares the ports, runs the cases and says what came out.
-import { openSync, readFileSync, writeSync } from 'node:fs';
-import { argv, exit } from 'node:process';
-import { createKernel } from '../../../pkg/kernel/linux-kernel.ts';
-import { createSysfs } from '../../../pkg/pci/sysfs.ts';
+// The program of the guest: Node runs it, bundled, once; and again as the plugin that a case calls as a process.
+import { argv } from 'node:process';
 import { VM_GROUPS } from '../groups.ts';
-import { EVENTS_PORT, PORTS, SHARES } from '../machine/init.ts';
-import { WIRE_PCAP } from '../machine/qemu-command.ts';
-import { type GuestEvent, SELECTION_FILE, type Selection } from '../protocol.ts';
+import { beGuest } from './be-guest.ts';
 import { PLUGIN_MODE } from './cni-node.ts';
-import { KernelMessages } from './kernel-messages.ts';
 import { runAsPlugin } from './plugin-process.ts';
-import { preparePorts } from './ports.ts';
-import { failureOf, runCases } from './run-cases.ts';
-import { Wire } from './wire.ts';
-
-async function main(say: (event: GuestEvent) => void, messages: KernelMessages): Promise<void> {
-  const { ids } = JSON.parse(readFileSync(`${SHARES.host}/${SELECTION_FILE}`, 'utf8')) as Selection;
-  const kernel = createKernel();
-  const sysfs = createSysfs();
-  const ports = await preparePorts(kernel, sysfs);
-  const wire = new Wire(`${SHARES.host}/${WIRE_PCAP}`);
-  messages.take();
-  say({ event: 'ready' });
-  await runCases(VM_GROUPS, new Set(ids), { world: { kernel, sysfs, ports, wire }, messages, say });
-  say({ event: 'done' });
-}
-
-function beGuest(): void {
-  const port = openSync(`${PORTS}/${EVENTS_PORT}`, 'w');
-  const say = (event: GuestEvent): void => {
-    writeSync(port, `${JSON.stringify(event)}\n`);
-  };
-  const messages = new KernelMessages();
-  const giveUp = (error: unknown): never => {
-    say({ event: 'failed', failure: failureOf(error), kernel: messages.take() });
-    exit(1);
-  };
-  process.on('uncaughtException', giveUp);
-  main(say, messages).then(() => exit(0), giveUp);
-}
 
 if (argv[2] === PLUGIN_MODE) void runAsPlugin();
-else beGuest();
+else beGuest(VM_GROUPS);
