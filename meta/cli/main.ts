@@ -5,7 +5,8 @@ import { ManifoldError } from '../../pkg/errors/manifold-error.ts';
 import type { NodeStore } from '../../pkg/state/node-store.ts';
 import type { Namespaces } from './check-kernel.ts';
 import { checkStateReport } from './check-state.ts';
-import { leasesCommands } from './leases-command.ts';
+import { type LeasesDeps, leasesCommands } from './leases-command.ts';
+import { migrateCommands } from './migrate-command.ts';
 import { removeBroken } from './remove-broken.ts';
 import { statusReport } from './status.ts';
 import { UsageError } from './usage-error.ts';
@@ -29,7 +30,7 @@ export interface Report {
 }
 
 /**
- * Runs one command: `version`, `status`, `check-state`, `leases`.
+ * Runs one command: `version`, `status`, `check-state`, `leases`, `migrate`.
  * @param argv without the program's own name
  * @returns the exit code: 0, 1 when something is wrong with the node or refused, 2 for a command that cannot be understood
  */
@@ -48,6 +49,7 @@ export async function runCli(argv: readonly string[], deps: CliDeps): Promise<nu
       store.close();
     }
   };
+  const cluster: LeasesDeps = { env: deps.env, print, aside: (line) => deps.stderr(printed([line])) };
   const parser = yargs()
     .scriptName('manifold')
     .usage(
@@ -80,11 +82,10 @@ export async function runCli(argv: readonly string[], deps: CliDeps): Promise<nu
       );
     })
     .command('leases', 'show who holds which address in the cluster, why, and release it', (command) =>
-      leasesCommands(command, {
-        env: deps.env,
-        print,
-        aside: (line) => deps.stderr(printed([line])),
-      }),
+      leasesCommands(command, cluster),
+    )
+    .command('migrate', 'turn what another address manager has given into leases', (command) =>
+      migrateCommands(command, cluster),
     )
     .demandCommand(1, 1, 'Say what to do: see the commands above.', 'One command at a time.')
     .strict()
