@@ -138,10 +138,10 @@ function nextFree(choice: Choice, request: ClaimRequest, pool: Pool): bigint | u
     unread.add(pool, LEVEL.names);
     return undefined;
   }
-  // Many that claim at once have read the same: each conflict doubles how far apart they try.
+  // Many that claim at once have read the same: each conflict spreads them over four times as many.
   const draw = hashOf(`${seed} ${conflicts}`);
   const pick = (free: bigint) => {
-    const reach = order === 'spread' ? free : 1n << BigInt(Math.min(conflicts, 32));
+    const reach = order === 'spread' ? free : 4n ** BigInt(Math.min(conflicts, 16));
     const nth = draw % (reach < free ? reach : free);
     return order === 'highest' ? free - 1n - nth : nth;
   };

@@ -1,9 +1,10 @@
 // Lengths of time as configurations write them: "90s", "10m", "1h30m".
+import * as v from 'valibot';
 
 /** More is a mistake: ten years. */
 const MOST_SECONDS = 315_360_000;
 
-export const DURATION_RULE = 'must be a length of time such as "90s", "10m" or "1h30m"';
+const RULE = 'must be a length of time such as "90s", "10m" or "1h30m"';
 
 /** Seconds; undefined when it is none, or longer than ten years. "0s" is none at all. */
 export function readDuration(text: string): number | undefined {
@@ -13,3 +14,12 @@ export function readDuration(text: string): number | undefined {
   const total = Number(hours) * 3600 + Number(minutes) * 60 + Number(seconds);
   return total <= MOST_SECONDS ? total : undefined;
 }
+
+/** A key that may be left out. */
+export const duration = () =>
+  v.optional(
+    v.pipe(
+      v.string(RULE),
+      v.check((text) => readDuration(text) !== undefined, RULE),
+    ),
+  );

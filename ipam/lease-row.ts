@@ -6,7 +6,7 @@ import { type IpLease, type IpLeaseSpec, isOfStatefulSet, newIpLease, timeText }
 export type ObjectState = NonNullable<ClusterLeaseRecord['object']>;
 
 /** @param now milliseconds since the epoch, by the clock of the API server */
-export function heldSpec(row: ClusterLeaseRecord, nodeName: string, now: number): IpLeaseSpec {
+function heldSpec(row: ClusterLeaseRecord, nodeName: string, now: number): IpLeaseSpec {
   const { pod, reuseDelaySeconds, stickySeconds } = row;
   return {
     address: row.address,

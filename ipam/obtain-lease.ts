@@ -66,7 +66,7 @@ async function givenUp(
   return { taken: true, ...(by !== undefined && { by }) };
 }
 
-export function mayTake(
+function mayTake(
   lease: IpLease,
   row: ClusterLeaseRecord,
   now: number,

@@ -2,18 +2,11 @@
 import * as v from 'valibot';
 import { oneOf, text } from '../pkg/cni/fields.ts';
 import { readAddress } from '../pkg/ip/address.ts';
-import { DURATION_RULE, readDuration } from './duration.ts';
+import { duration } from './duration.ts';
 import type { IpPoolSpec } from './ip-pool.ts';
 
 const word = () => v.optional(v.string('must be a string'));
 const words = () => v.optional(v.array(v.string('must be a string'), 'must be a list'));
-const duration = () =>
-  v.optional(
-    v.pipe(
-      v.string(DURATION_RULE),
-      v.check((s) => readDuration(s) !== undefined, DURATION_RULE),
-    ),
-  );
 
 export const poolSpecSchema: v.GenericSchema<unknown, IpPoolSpec> = v.pipe(
   v.object(

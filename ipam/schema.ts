@@ -4,7 +4,7 @@ import { absolutePath, flag, integerFrom, oneOf, text } from '../pkg/cni/fields.
 import { manifoldOptions } from '../pkg/cni/manifold-options.ts';
 import { formatAddress, readAddress } from '../pkg/ip/address.ts';
 import { readCidr } from '../pkg/ip/cidr.ts';
-import { DURATION_RULE, readDuration } from './duration.ts';
+import { duration } from './duration.ts';
 
 const address = () =>
   v.pipe(
@@ -29,13 +29,6 @@ const words = () => v.optional(list(v.string('must be a string')));
 const list = <T extends v.GenericSchema>(item: T) => v.array(item, 'must be a list');
 const uint32 = () => v.optional(integerFrom(0, 0xffffffff));
 
-const duration = () =>
-  v.optional(
-    v.pipe(
-      v.string(DURATION_RULE),
-      v.check((s) => readDuration(s) !== undefined, DURATION_RULE),
-    ),
-  );
 const POOL_RULE = 'must be the name of an IPPool';
 const poolName = () =>
   v.pipe(
