@@ -23,9 +23,7 @@ const HOLDS =
   'node n2 holds the address: only one that was freed can be taken over; "manifold leases why 10.1.0.2"';
 const GIVES = 'a lease of node n1 cannot be made one of node n2: end it';
 const NOT_PLUGINS = 'a lease of node n2 is none of the plugins of node n1: the agents end it';
-const NO_HOLDER = 'by the agent that holds the lease manifold-reclaim in namespace kube-system: that is none';
-const NOT_HOLDER =
-  'leases of node n1 are ended by its own agent, or by the agent that holds the lease manifold-reclaim in namespace kube-system: that is the one of node n1';
+const NOT_HOLDER = 'are ended by its own agent, or by the one that reclaims: that is the agent of node n';
 const ONLY_ENDS = 'a lease of another node can be ended and nothing else';
 
 describe('CREATE', () => {
@@ -65,8 +63,8 @@ async function refusalOfChange([caller, , before, after]: Change): Promise<strin
   }
 }
 
-describe('while no agent reclaims', () => {
-  beforeAll(() => admission.setReclaimer(''));
+describe('while the agent of another node reclaims', () => {
+  beforeAll(() => admission.setReclaimer('n3'));
 
   test.each<Change>([
     ['plugin-1', 'a release of its own', held('n1'), RESTING, 'admitted'],
@@ -98,8 +96,8 @@ describe('while no agent reclaims', () => {
     ['plugin-1', 'a change of another node’s resting one', resting('n2'), { network: 'x' }, NOT_PLUGINS],
     ['plugin-1', 'a deletion of another node’s', held('n2'), 'DELETE', NOT_PLUGINS],
     ['plugin-1', 'a deletion of another node’s resting one', resting('n2'), 'DELETE', NOT_PLUGINS],
-    ['agent-1', 'a release of another node’s', held('n2'), RESTING, NO_HOLDER],
-    ['agent-1', 'a deletion of another node’s resting one', resting('n2'), 'DELETE', NO_HOLDER],
+    ['agent-1', 'a release of another node’s', held('n2'), RESTING, NOT_HOLDER],
+    ['agent-1', 'a deletion of another node’s resting one', resting('n2'), 'DELETE', NOT_HOLDER],
     ['plugin-nowhere', 'a release', held('n1'), RESTING, UNBOUND],
     ['agent-nowhere', 'a deletion', held('n1'), 'DELETE', UNBOUND],
     ['admin', 'a deletion', held('n1'), 'DELETE', 'admitted'],

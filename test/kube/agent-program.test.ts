@@ -8,8 +8,9 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { RECLAIM_LEASE } from '../../meta/agent/leadership.ts';
 import { createKubeClient } from '../../pkg/kube/create-kube-client.ts';
 import { readKubeconfig } from '../../pkg/kube/kubeconfig.ts';
+import { deployManifold } from '../kit/admission.ts';
 import { AgentNode, eventually, readLeases } from '../kit/agent-node.ts';
-import { applyManifests, untilEnforced } from '../kit/control-plane/apply-manifests.ts';
+import { untilEnforced } from '../kit/control-plane/apply-manifests.ts';
 import type { Cluster } from '../kit/control-plane/cluster.ts';
 import {
   createNamespace,
@@ -33,7 +34,7 @@ beforeAll(async () => {
   await cluster.request({
     ...{ method: 'POST', path: '/api/v1/namespaces', body: { metadata: { name: 'kube-node-lease' } } },
   });
-  await applyManifests(cluster, ['crds/iplease.yaml', 'crds/ippool.yaml', 'rbac.yaml', 'admission.yaml']);
+  await deployManifold(cluster);
   namespace = await createNamespace(cluster);
 });
 

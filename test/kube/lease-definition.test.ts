@@ -227,7 +227,7 @@ test.each<[string, string, Record<string, unknown>, string, string]>([
     'spec.reuseDelaySeconds',
     'should be greater than or equal to 0',
   ],
-  ['half a second', '10.1.0.2', { stickySeconds: 0.5 }, 'spec.stickySeconds', 'must be of type int64'],
+  ['half a second', '10.1.0.2', { stickySeconds: 0.5 }, 'spec.stickySeconds', 'must be of type int'],
 ])('%s is refused', async (_, name, change, field, message) => {
   const good = leaseObject();
   const found = await refusals({ ...good, metadata: { name }, spec: { ...good.spec, ...change } });

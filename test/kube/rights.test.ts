@@ -21,6 +21,7 @@ const MAY: Readonly<Record<Account, Readonly<Record<string, readonly string[]>>>
     'ipam.manifold.dev/ipleases': ['get', 'list', 'watch', 'create', 'update', 'patch', 'delete'],
     'ipam.manifold.dev/ippools': ['get', 'list', 'watch'],
     'ipam.manifold.dev/ippools/status': ['patch'],
+    'ipam.manifold.dev/reclaimers': ['get', 'create', 'patch'],
     '/pods': ['get', 'list', 'watch'],
     '/pods in default': ['get', 'list', 'watch'],
     '/nodes': ['get', 'list', 'watch'],

@@ -7,6 +7,15 @@ import type { Cluster } from './cluster.ts';
 /** The folder whose files are applied to a cluster. */
 const DEPLOY = new URL('../../../deploy/', import.meta.url);
 
+/** In the order in which `kubectl apply -R -f deploy/` takes them. */
+export const ALL_MANIFESTS = [
+  'admission.yaml',
+  'crds/iplease.yaml',
+  'crds/ippool.yaml',
+  'crds/reclaimer.yaml',
+  'rbac.yaml',
+] as const;
+
 interface Manifest {
   readonly apiVersion: string;
   readonly kind: string;
@@ -65,7 +74,7 @@ async function pathOf(cluster: Cluster, { apiVersion, kind, metadata }: Manifest
 export const untilEnforced = (isRefused: () => Promise<boolean>): Promise<void> => untilTrue(isRefused);
 
 async function untilTrue(holds: () => Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 30_000;
+  const deadline = Date.now() + 60_000;
   while (!(await holds())) {
     if (Date.now() > deadline) throw new Error('Cannot go on: the API server does not work by the manifest');
     await sleep(50);
