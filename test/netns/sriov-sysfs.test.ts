@@ -1,7 +1,7 @@
 // Virtual functions as sysfs shows them, on a tree made for the test; what a physical function does is tested in test/vm.
 // The interface behind them is a veth end, which has no physical function: the case of a virtual machine.
-import { existsSync, readFileSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createHostDevice } from '../../cni/host-device/plugin.ts';
 import { createSriov } from '../../cni/sriov/plugin.ts';
@@ -152,6 +152,18 @@ describe.each(['vfio-pci', 'uio_pci_generic', 'igb_uio'])('with the user-space d
     const second = await call('ADD', conf({ deviceID: VF }), other);
     expect(second).toMatchObject({ exitCode: 1, output: { code: 103 } });
     expect(msg(second)).toContain('pod ns/first has it as net1');
+    expect(await call('DEL', c)).toMatchObject({ exitCode: 0 });
+    expect(existsSync(file)).toBe(false);
+  });
+
+  test('a device-information file that a device plugin has filled in stays as it is', async () => {
+    tree.pci(VF, { driver });
+    const file = `/var/run/k8s.cni.cncf.io/devinfo/cni/${pod.name}`;
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, 'of a device plugin');
+    const c = conf({ runtimeConfig: { CNIDeviceInfoFile: file } });
+    expect(await call('ADD', c)).toMatchObject({ exitCode: 0 });
+    expect(readFileSync(file, 'utf8')).toBe('of a device plugin');
     expect(await call('DEL', c)).toMatchObject({ exitCode: 0 });
     expect(existsSync(file)).toBe(false);
   });

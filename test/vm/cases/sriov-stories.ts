@@ -45,7 +45,7 @@ export const sriovStories = vmGroup('sriov', [
   }),
 
   vmCase(
-    'namespace gone first: two functions come back as net1 and are sorted out by their PCI address (sriov-cni 126, 178, 349)',
+    'namespace gone first: two functions come back as net1 and are sorted out by their PCI address (sriov-cni 126, 178, 349; device plugin 685)',
     async (vm) => {
       const node = new CniNode(vm);
       const pods = [node.pod(), node.pod()] as const;

@@ -44,6 +44,24 @@ export const sriovTraffic = vmGroup('pods with virtual functions', [
     },
   ),
 
+  vmCase('tell their IPv6 neighbours too', async (vm) => {
+    const node = new CniNode(vm);
+    const pod = node.pod();
+    const ipam = { type: 'manifold-ipam', range: '2001:db8:53::/64' };
+    const keys = { deviceID: vm.ports[0].vfAddress(3), mac: MACS[0], ipam };
+    const mark = vm.wire.mark();
+    await node.ok('ADD', keys, pod);
+    // RFC 4861 section 7.2.6: to all nodes, next header ICMPv6, type 136, target is the pod's own address.
+    const target = Buffer.from('20010db8005300000000000000000001', 'hex');
+    const told = vm.wire
+      .frames(mark)
+      .filter(({ src, dst, payload }) => src === MACS[0] && dst === '33:33:00:00:00:01' && payload[6] === 58)
+      .filter(({ payload }) => payload[40] === 136 && payload.subarray(48, 64).equals(target));
+    ok(told.length >= 3, `${told.length} unsolicited neighbour advertisements`);
+    await node.ok('DEL', keys, pod);
+    node.expectAsBefore();
+  }),
+
   vmCase('of two VLANs do not', async (vm) => {
     const node = new CniNode(vm);
     const [left, right] = [node.pod(), node.pod()];
