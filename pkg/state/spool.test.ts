@@ -6,9 +6,9 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { ManifoldError } from '../errors/manifold-error.ts';
 import { createLogger } from '../log/logger.ts';
 import { checkState } from './check-state.ts';
-import type { NodeStore } from './node-store.ts';
+import type { ClusterLeaseRecord, NodeStore } from './node-store.ts';
 import { openNodeStore } from './open-node-store.ts';
-import { applyDeferred, deferRelease, deferredReleases } from './spool.ts';
+import { applyDeferred, deferRelease, deferredReleases, type ReleaseIntent } from './spool.ts';
 
 let root: string;
 let runDirectory: string;
@@ -39,6 +39,17 @@ function record(store: NodeStore, containerId: string, address: string): void {
   store.leases.put({ ...id, domain: '', address, owner: containerId, state: 'held', acquired: 1000 });
   store.interfaces.put({ ...id, plugin: 'macvlan', netnsId: '4:1', state: 'added', saved: {} });
   store.attachments.put({ ...id, network: 'a/rail0', position: 1, config: {}, args: {}, state: 'added' });
+}
+
+/** With an API server whose clock is ahead: its times are later than the DEL. */
+function claimOfCluster(store: NodeStore, address: string, change: Partial<ClusterLeaseRecord>): void {
+  store.clusterLeases.claim({
+    ...{ containerId: 'c1', ifname: 'net1', network: 'rail0', pod: {}, netns: '/n', writer: store.writer },
+    ...{ name: address, domain: '', address, subnet: '10.9.0.0/24', owner: 'u1', state: 'held' },
+    acquired: Date.now() + 3_600_000,
+    object: { uid: 'o1', resourceVersion: '7' },
+    ...change,
+  });
 }
 
 /** What each container has, after the store was opened with the run directory. */
@@ -205,4 +216,108 @@ test('what is no release is left where it is, and the others are carried out', (
   writeFileSync(join(spool, 'null.json'), 'null');
   expect(left()).toEqual({ c1: ['resting'], c2: all });
   expect(readdirSync(spool).sort()).toEqual(['d.json', 'f.json']);
+});
+
+describe('leases of the cluster', () => {
+  const releaseOf = (intent: Omit<ReleaseIntent, 'containerId' | 'ifname'>, time?: number) =>
+    deferRelease(
+      runDirectory,
+      { stateDir: stateDirectory, containerId: 'c1', ifname: 'net1', ...intent },
+      'disk full',
+      time,
+    );
+  const claim = (address: string, change: Partial<ClusterLeaseRecord> = {}) => {
+    const store = openNodeStore(stateDirectory);
+    claimOfCluster(store, address, change);
+    store.close();
+  };
+  /** After the next store was opened. */
+  const states = (): string[] => {
+    const store = openNodeStore(stateDirectory, { runDirectory });
+    const found = store.clusterLeases.all().map(({ state, released = '-' }) => `${state} ${released}`);
+    store.close();
+    return found;
+  };
+
+  test.each(['claiming', 'claimed', 'held'] as const)(
+    'that are %s wait for their end, since the DEL',
+    (state) => {
+      claim('10.9.0.1', { state });
+      releaseOf({ only: 'leases' }, 5000);
+      expect(states()).toEqual(['releasing 5000']);
+    },
+  );
+
+  test('keep what is known of their object', () => {
+    claim('10.9.0.1');
+    releaseOf({});
+    states();
+    const store = openNodeStore(stateDirectory);
+    expect(store.clusterLeases.inState('releasing')).toMatchObject([
+      { object: { uid: 'o1', resourceVersion: '7' } },
+    ]);
+    store.close();
+  });
+
+  test('that have ended, or are ending, stay as they are', () => {
+    claim('10.9.0.1', { state: 'releasing', released: 1 });
+    claim('10.9.0.2', { state: 'resting', released: 2, until: 3 });
+    releaseOf({ only: 'leases' }, 5000);
+    expect(states()).toEqual(['releasing 1', 'resting 2']);
+  });
+
+  test('of another container, interface or network, or where others alone are released, stay', () => {
+    claim('10.9.0.1', { containerId: 'c2' });
+    claim('10.9.0.2', { ifname: 'net2' });
+    claim('10.9.0.3', { network: 'rail1' });
+    releaseOf({ network: 'rail0', only: 'leases' });
+    releaseOf({ only: 'interfaces' });
+    releaseOf({ only: 'attachments' });
+    expect(states()).toEqual(['held -', 'held -', 'held -']);
+  });
+
+  test('that an ADD claims which began after the DEL stay, whatever the clocks say', () => {
+    const store = openNodeStore(stateDirectory);
+    const { writer } = store;
+    const later = { ...writer, startTime: `${Number(writer.startTime) + 1}` };
+    claimOfCluster(store, '10.9.0.1', { writer: later });
+    claimOfCluster(store, '10.9.0.2', { writer: { ...later, bootId: 'earlier' } });
+    store.close();
+    releaseOf({ only: 'leases' }, 5000);
+    expect(states()).toEqual(['held -', 'releasing 5000']);
+  });
+});
+
+describe('a run directory of several stores', () => {
+  const other = () => join(root, 'other');
+
+  test('a release waits for the store that it was meant for', () => {
+    const store = openNodeStore(other());
+    record(store, 'c1', '10.0.0.9');
+    store.close();
+    deferRelease(runDirectory, { stateDir: other(), containerId: 'c1', ifname: 'net1' }, 'disk full');
+    expect(left()).toEqual({ c1: all, c2: all });
+    expect(readdirSync(join(runDirectory, 'released'))).toHaveLength(1);
+    const opened = openNodeStore(other(), { runDirectory });
+    expect(opened.leases.all().map(({ state }) => state)).toEqual(['resting']);
+    opened.close();
+    expect(readdirSync(join(runDirectory, 'released'))).toEqual([]);
+  });
+
+  test('the store is known under another spelling and through a link', () => {
+    symlinkSync(stateDirectory, other());
+    deferRelease(
+      runDirectory,
+      { stateDir: `${other()}/../other/`, containerId: 'c1', ifname: 'net1' },
+      'disk full',
+    );
+    expect(left()).toEqual({ c1: ['resting'], c2: all });
+  });
+
+  test('a release of an earlier version, which names no store, is of any', () => {
+    mkdirSync(join(runDirectory, 'released'), { recursive: true });
+    const intent = { containerId: 'c1', ifname: 'net1', time: 5000, reason: 'disk full' };
+    writeFileSync(join(runDirectory, 'released/0000000000005000-1-1.json'), JSON.stringify(intent));
+    expect(left()).toEqual({ c1: ['resting'], c2: all });
+  });
 });
