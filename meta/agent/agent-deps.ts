@@ -13,7 +13,7 @@ export interface AgentDeps {
    * Undefined where nothing was ever attached.
    */
   readonly openStore: () => NodeStore | undefined;
-  /** Every namespace of this node that has a name. */
+  /** A path of every network namespace of this node. */
   readonly namespaces: () => readonly string[];
   readonly log: Logger;
   /** Where Whereabouts runs in the same cluster: what our claims reserved with it is given back with them. */

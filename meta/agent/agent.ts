@@ -1,8 +1,10 @@
 // manifold-agent, one process a node: ends the leases that no DEL will end, and nothing that may still be in use.
 // Nothing else of Manifold needs it.
 import { IP_LEASES } from '../../ipam/ip-lease.ts';
+import { isManifoldError } from '../../pkg/errors/manifold-error.ts';
+import { isKubeError } from '../../pkg/kube/kube-error.ts';
 import type { AgentDeps, AgentSettings } from './agent-deps.ts';
-import { keepHeartbeat } from './heartbeat.ts';
+import { keepHeartbeat, NODES } from './heartbeat.ts';
 import { reclaimForAll } from './leader.ts';
 import { Loop } from './loop.ts';
 import { Mirror } from './mirror.ts';
@@ -45,7 +47,22 @@ export async function runAgent(deps: AgentDeps, settings: AgentSettings, signal:
     own.run(signal),
     keepHeartbeat(client, { namespace, nodeName, everyMs: timings.heartbeat, log }, signal),
     reclaimForAll(deps, settings, signal),
+    warnWithoutNode(deps, nodeName, signal),
   ]);
   client.close();
   log.info('agent ends');
+}
+
+/** An agent under a wrong name sees neither the pods nor the leases of its node. */
+async function warnWithoutNode({ client, log }: AgentDeps, node: string, signal: AbortSignal): Promise<void> {
+  try {
+    await client.get(NODES, node, { signal });
+  } catch (error) {
+    if (!isManifoldError(error)) throw error;
+    if (isKubeError(error, 'NotFound'))
+      log.warn('there is no Node of this name', {
+        node,
+        hint: 'Set --node-name to the name of the Node object.',
+      });
+  }
 }

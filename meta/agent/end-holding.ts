@@ -3,8 +3,8 @@
 import { endLease, endRow, markReleasing, readLease } from '../../ipam/end-lease.ts';
 import type { NodeStore } from '../../pkg/state/node-store.ts';
 import { type AgentDeps, type AgentSettings, clusterDeps } from './agent-deps.ts';
+import type { Holding } from './holdings.ts';
 import { readEvidence } from './node-evidence.ts';
-import type { Holding } from './reclaim-own.ts';
 import { isStillHeldBy, type SeenLease } from './seen-lease.ts';
 
 /** changed: it is not any more what was decided about, and is left alone. */

@@ -1,7 +1,4 @@
-// What this node itself says of a holder: rows and records of its store, namespaces, and which interface answers.
-import { readdirSync, realpathSync } from 'node:fs';
-import { join } from 'node:path';
-import { isErrno } from '../../pkg/cni/errno.ts';
+// What this node itself says of a holder: rows and records of its store, and whether their namespaces are there.
 import type { Kernel } from '../../pkg/kernel/kernel.ts';
 import type { ClusterLeaseRecord, NodeStore } from '../../pkg/state/node-store.ts';
 import type { OwnFacts } from './plan-reclaim.ts';
@@ -51,7 +48,7 @@ export function readEvidence(store: EvidenceStore, kernel: Pick<Kernel, 'openIfT
   const isThere = ({ netns, netnsId, writer }: Trace): boolean => {
     // No namespace outlives the kernel that it was in; a new one may have its path.
     if (netns === '' || writer.bootId !== store.writer.bootId) return false;
-    if (!ids.has(netns)) ids.set(netns, idOf(kernel, netns));
+    if (!ids.has(netns)) ids.set(netns, namespaceId(kernel, netns));
     const id = ids.get(netns);
     return id !== undefined && (netnsId === undefined || netnsId === id);
   };
@@ -70,52 +67,9 @@ export function readEvidence(store: EvidenceStore, kernel: Pick<Kernel, 'openIfT
   };
 }
 
-function idOf(kernel: Pick<Kernel, 'openIfThere'>, path: string): string | undefined {
+/** Of the namespace at a path; undefined when there is none. */
+export function namespaceId(kernel: Pick<Kernel, 'openIfThere'>, path: string): string | undefined {
   const namespace = kernel.openIfThere(path);
   namespace?.close();
   return namespace?.id;
-}
-
-/** Where runtimes and `ip netns` give namespaces names. */
-const NAMED = ['/run/netns', '/var/run/netns', '/var/run/docker/netns'];
-
-/** Every namespace that has a name on this node, once. */
-export function namedNamespaces(): string[] {
-  const paths = NAMED.flatMap((directory) => {
-    try {
-      const real = realpathSync(directory);
-      return readdirSync(real).map((name) => join(real, name));
-    } catch (error) {
-      if (isErrno(error, 'ENOENT', 'ENOTDIR')) return [];
-      throw error;
-    }
-  });
-  return [...new Set(paths)];
-}
-
-/**
- * Which namespaces have which addresses, as text without prefix length. Blocks for about a millisecond a namespace, so
- * it is asked only when something is about to be ended.
- */
-export function readAnswering(
-  kernel: Pick<Kernel, 'openIfThere'>,
-  paths: Iterable<string>,
-): ReadonlyMap<string, readonly string[]> {
-  const answering = new Map<string, string[]>();
-  const seen = new Set<string>();
-  for (const path of paths) {
-    const namespace = kernel.openIfThere(path);
-    if (namespace === undefined) continue;
-    try {
-      if (seen.has(namespace.id)) continue;
-      seen.add(namespace.id);
-      for (const { cidr } of namespace.addresses()) {
-        const [address = ''] = cidr.split('/');
-        answering.set(address, [...(answering.get(address) ?? []), namespace.id]);
-      }
-    } finally {
-      namespace.close();
-    }
-  }
-  return answering;
 }

@@ -5,6 +5,7 @@ import type { AgentDeps, AgentSettings } from './agent-deps.ts';
 import { atOnce } from './at-once.ts';
 import { COORDINATION_LEASES, readCoordinationLease } from './coordination.ts';
 import { endSeen } from './end-holding.ts';
+import { GoOn } from './go-on.ts';
 import { heartbeatName, NODES } from './heartbeat.ts';
 import type { Leadership } from './leadership.ts';
 import type { Mirror } from './mirror.ts';
@@ -40,7 +41,9 @@ export async function reclaimLost(
       if (known === undefined) byNode.set(lease.node, [lease]);
       else known.push(lease);
     }
+  if (byNode.size === 0) return;
   await lookForLife(deps, settings, parts, byNode.keys().toArray(), signal);
+  const goOn = new GoOn();
   const silence = { silentMs: settings.nodeSilenceMs, goneMs: settings.timings.goneSilence };
   for (const [name, held] of byNode) {
     const silentMs = life.silentMs(name, deps.monotonicMs());
@@ -48,7 +51,7 @@ export async function reclaimLost(
     const node = (await nodeIsThere(deps.client, name, signal)) ? 'there' : 'gone';
     if (planLost({ silentMs, node }, silence).do === 'keep') continue;
     const pods = new Map<string, SeenPod | undefined>();
-    await atOnce(held, AT_ONCE, async (lease) => {
+    const endDead = async (lease: SeenLease): Promise<void> => {
       if (!leadership.holds || signal.aborted) return;
       const pod = await podOf(deps.client, lease, node, pods, signal);
       const decision = planLost({ silentMs, node, pod }, silence);
@@ -59,8 +62,10 @@ export async function reclaimLost(
         ...{ address: lease.address, lease: lease.name, node: name, because: decision.because, outcome },
         ...{ pod: lease.owner.podName, namespace: lease.owner.podNamespace, uid: lease.owner.uid },
       });
-    });
+    };
+    await atOnce(held, AT_ONCE, (lease) => goOn.attempt(() => endDead(lease)));
   }
+  goOn.end();
 }
 
 /** One list of metadata tells of all kubelets; an agent's Lease is read where the kubelet's is still. */

@@ -1,12 +1,15 @@
 // One pass over the leases of this node: what calls left undone is finished, what dead pods hold is ended, what live
 // ones hold is kept right.
 import { finishReleases } from '../../ipam/finish-releases.ts';
-import type { ClusterLeaseRecord, NodeStore } from '../../pkg/state/node-store.ts';
+import type { NodeStore } from '../../pkg/state/node-store.ts';
 import { type AgentDeps, type AgentSettings, clusterDeps } from './agent-deps.ts';
 import { atOnce } from './at-once.ts';
 import { endOwn } from './end-holding.ts';
+import { GoOn } from './go-on.ts';
+import { describe, type Holding, holdings, podName } from './holdings.ts';
 import type { Mirror } from './mirror.ts';
-import { type NodeEvidence, readAnswering, readEvidence } from './node-evidence.ts';
+import { type NodeEvidence, readEvidence } from './node-evidence.ts';
+import { answersFor, readAnswering } from './node-namespaces.ts';
 import { type OwnDecision, type OwnFacts, planOwn } from './plan-reclaim.ts';
 import { readPod } from './read-pod.ts';
 import { repairRows } from './repair-rows.ts';
@@ -24,14 +27,11 @@ export interface OwnMirrors {
   readonly leases: Pick<Mirror<SeenLease>, 'synced' | 'values'>;
 }
 
-/** Something that may have to be ended: a lease of the cluster, a row of this node, or both. */
-export interface Holding {
-  readonly key: string;
-  readonly name: string;
-  readonly address: string;
-  readonly owner: SeenLease['owner'];
-  readonly lease: SeenLease | undefined;
-  readonly row: ClusterLeaseRecord | undefined;
+interface Asking {
+  readonly evidence: NodeEvidence | undefined;
+  readonly store: NodeStore | undefined;
+  readonly goOn: GoOn;
+  readonly signal: AbortSignal;
 }
 
 /** What is remembered from pass to pass. */
@@ -55,9 +55,11 @@ export class OwnReclaim {
   async pass(signal: AbortSignal): Promise<number | undefined> {
     const store = this.#deps.openStore();
     try {
-      await this.#finish(store, signal);
+      const goOn = new GoOn();
+      await goOn.attempt(() => this.#finish(store, signal));
       const { pods, leases } = this.#mirrors;
-      if (pods.synced && leases.synced) await this.#reclaim(store, signal);
+      if (pods.synced && leases.synced) await this.#reclaim(store, goOn, signal);
+      goOn.end();
       return this.suspects.any ? this.#settings.timings.suspect : undefined;
     } finally {
       store?.close();
@@ -73,8 +75,8 @@ export class OwnReclaim {
     if (count > 0) this.#deps.log.info('releases that were left undone are finished', { count });
   }
 
-  async #reclaim(store: NodeStore | undefined, signal: AbortSignal): Promise<void> {
-    const { kernel, log, client, namespaces } = this.#deps;
+  async #reclaim(store: NodeStore | undefined, goOn: GoOn, signal: AbortSignal): Promise<void> {
+    const { kernel, log } = this.#deps;
     const living = livingPods(this.#mirrors.pods.values());
     const evidence = store && readEvidence(store, kernel);
     if (evidence && !evidence.seesNamespaces((owner) => living.get(owner) === 'living')) {
@@ -91,37 +93,48 @@ export class OwnReclaim {
       if (decision.do === 'ask') asking.push([holding, facts]);
       else this.#settle(holding, decision);
     }
-    if (asking.length > 0) {
-      const found = new Map<string, SeenPod | undefined>();
-      await atOnce(asking, ASKED_AT_ONCE, async ([{ owner }]) => {
-        const name = `${owner.podNamespace}/${owner.podName}`;
-        if (!found.has(name)) found.set(name, await readPod(client, owner, signal));
-      });
-      // After the API server was asked, not before: what is looked at last is newest.
-      const rows = evidence?.rows ?? [];
-      const answering = readAnswering(kernel, [...namespaces(), ...rows.map(({ netns }) => netns)]);
-      for (const [holding, facts] of asking) {
-        const { owner, address } = holding;
-        const pod = podState(found.get(`${owner.podNamespace}/${owner.podName}`), owner.uid);
-        const answers = answersFor(holding, answering, kernel, rows);
-        const decision = planOwn({ ...facts, asked: { pod, answers } }, this.#settings.timings.suspect);
-        this.#settle(holding, decision);
-        if (decision.do !== 'end') continue;
-        const outcome = await endOwn(this.#deps, this.#settings, store, holding, signal);
-        log.info('a lease without a living holder', {
-          ...{ address, lease: holding.name, because: decision.because, outcome },
-          ...describe(holding),
-        });
-        this.suspects.clear(holding.key);
-      }
-    }
+    if (asking.length > 0) await this.#ask(asking, { evidence, store, goOn, signal });
     if (store !== undefined && evidence !== undefined)
       await repairRows({ ...this.#deps, store }, this.#settings, {
-        ...{ evidence, suspects: this.suspects, said: this.said },
+        ...{ evidence, suspects: this.suspects, said: this.said, goOn, signal },
         leases: [...this.#mirrors.leases.values()],
         isLiving: (owner) => living.get(owner) === 'living',
-        signal,
       });
+  }
+
+  /** What has looked dead for long enough: the API server is asked, then the kernel, and what is dead is ended. */
+  async #ask(
+    asking: readonly (readonly [Holding, OwnFacts])[],
+    { evidence, store, goOn, signal }: Asking,
+  ): Promise<void> {
+    const { kernel, log, client, namespaces } = this.#deps;
+    const found = new Map<string, SeenPod | undefined>();
+    await atOnce(asking, ASKED_AT_ONCE, async ([{ owner }]) => {
+      const name = podName(owner);
+      if (!found.has(name)) found.set(name, await readPod(client, owner, signal));
+    });
+    const rows = evidence?.rows ?? [];
+    const answering = readAnswering(kernel, [...namespaces(), ...rows.map(({ netns }) => netns)]);
+    for (const [holding, facts] of asking) {
+      const { owner, address, key, name } = holding;
+      const pod = podState(found.get(podName(owner)), owner.uid);
+      const answers = answersFor(holding, answering, kernel, rows);
+      const decision = planOwn({ ...facts, asked: { pod, answers } }, this.#settings.timings.suspect);
+      this.#settle(holding, decision);
+      if (decision.do !== 'end') continue;
+      await goOn.attempt(async () => {
+        const outcome = await endOwn(this.#deps, this.#settings, store, holding, signal);
+        const { because } = decision;
+        log.info('a lease without a living holder', {
+          address,
+          lease: name,
+          because,
+          outcome,
+          ...describe(holding),
+        });
+        this.suspects.clear(key);
+      });
+    }
   }
 
   #factsOf(
@@ -159,65 +172,7 @@ function livingPods(pods: Iterable<SeenPod>): Map<string, 'living' | 'ended'> {
   return states;
 }
 
-function* holdings(
-  leases: Iterable<SeenLease>,
-  rows: readonly ClusterLeaseRecord[],
-): Generator<Holding, void, undefined> {
-  const byKey = new Map(rows.map((row) => [keyOf(row.name, row.owner, row.ifname), row]));
-  for (const lease of leases) {
-    if (lease.phase !== 'Held') continue;
-    const { name, address } = lease;
-    const key = keyOf(name, lease.owner.uid, lease.owner.ifname);
-    const row = byKey.get(key);
-    byKey.delete(key);
-    // The row knows the newest sandbox: the object may be behind.
-    yield { key, name, address, owner: row === undefined ? lease.owner : ownerOfRow(row), lease, row };
-  }
-  // Rows whose lease the mirror lacks: another's by now, or gone, or only late.
-  for (const [key, row] of byKey)
-    if (row.state === 'held')
-      yield { key, name: row.name, address: row.address, owner: ownerOfRow(row), lease: undefined, row };
-}
-
-const keyOf = (name: string, owner: string, ifname: string): string => `${name} ${owner} ${ifname}`;
-
-const ownerOfRow = ({ pod, owner, ifname, containerId }: ClusterLeaseRecord): SeenLease['owner'] => ({
-  podNamespace: pod.namespace,
-  podName: pod.name,
-  uid: owner,
-  ifname,
-  containerId,
-});
-
 function podState(pod: SeenPod | undefined, uid: string): 'living' | 'ended' | 'none' {
   if (pod === undefined || !pod.uids.includes(uid)) return 'none';
   return pod.hasEnded ? 'ended' : 'living';
 }
-
-/** Another domain may have the same address: what is known to have it there does not count. */
-function answersFor(
-  { name, address }: Holding,
-  answering: ReadonlyMap<string, readonly string[]>,
-  kernel: AgentDeps['kernel'],
-  rows: readonly ClusterLeaseRecord[],
-): boolean {
-  const ids = answering.get(address) ?? [];
-  if (ids.length === 0) return false;
-  const elsewhere = rows.filter((row) => row.address === address && row.name !== name);
-  const theirs = new Set(elsewhere.map(({ netns }) => idAt(kernel, netns)));
-  return ids.some((id) => !theirs.has(id));
-}
-
-function idAt(kernel: AgentDeps['kernel'], path: string): string | undefined {
-  const namespace = kernel.openIfThere(path);
-  namespace?.close();
-  return namespace?.id;
-}
-
-const describe = ({ owner }: Holding) => ({
-  ...(owner.podName === undefined
-    ? { container: owner.containerId }
-    : { pod: `${owner.podNamespace}/${owner.podName}` }),
-  uid: owner.uid,
-  interface: owner.ifname,
-});

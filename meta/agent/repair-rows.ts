@@ -4,6 +4,7 @@ import { readLease } from '../../ipam/end-lease.ts';
 import { reaffirm } from '../../ipam/obtain-lease.ts';
 import type { ClusterLeaseRecord, NodeStore } from '../../pkg/state/node-store.ts';
 import { type AgentDeps, type AgentSettings, clusterDeps } from './agent-deps.ts';
+import type { GoOn } from './go-on.ts';
 import type { NodeEvidence } from './node-evidence.ts';
 import { planRow } from './plan-reclaim.ts';
 import type { SaidOnce } from './said-once.ts';
@@ -16,6 +17,7 @@ export interface RepairFacts {
   readonly isLiving: (owner: string) => boolean;
   readonly suspects: Suspects;
   readonly said: SaidOnce;
+  readonly goOn: GoOn;
   readonly signal: AbortSignal;
 }
 
@@ -23,7 +25,7 @@ export interface RepairFacts {
 export async function repairRows(
   deps: AgentDeps & { readonly store: NodeStore },
   settings: AgentSettings,
-  { evidence, leases, isLiving, suspects, said, signal }: RepairFacts,
+  { evidence, leases, isLiving, suspects, said, goOn, signal }: RepairFacts,
 ): Promise<void> {
   const { store, log, monotonicMs } = deps;
   const byName = new Map(leases.map((lease) => [lease.name, lease]));
@@ -37,11 +39,13 @@ export async function repairRows(
     // As it is now: a call may have had it since.
     const now = store.clusterLeases.get(row.name);
     if (now?.state !== 'held' || now.containerId !== row.containerId) continue;
-    const outcome = await reaffirm(clusterDeps(deps, settings, store), now, signal);
-    if (outcome === 'renewed') {
-      log.info('the object of a lease is put right', { ...describe(row), was: object });
-      suspects.clear(key);
-    } else if (said.isNew(key)) await sayLost(deps, row, signal);
+    await goOn.attempt(async () => {
+      const outcome = await reaffirm(clusterDeps(deps, settings, store), now, signal);
+      if (outcome === 'renewed') {
+        log.info('the object of a lease is put right', { ...describe(row), was: object });
+        suspects.clear(key);
+      } else if (said.isNew(key)) await sayLost(deps, row, signal);
+    });
   }
 }
 

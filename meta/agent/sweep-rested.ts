@@ -4,6 +4,7 @@ import { IP_LEASES } from '../../ipam/ip-lease.ts';
 import { isKubeError } from '../../pkg/kube/kube-error.ts';
 import type { AgentDeps } from './agent-deps.ts';
 import { atOnce } from './at-once.ts';
+import { GoOn } from './go-on.ts';
 import type { Leadership } from './leadership.ts';
 import type { Mirror } from './mirror.ts';
 import type { Pace } from './pace.ts';
@@ -29,7 +30,8 @@ export async function sweepRested(
     ({ phase, until }) => phase !== 'Held' && (until === undefined || until <= now),
   );
   let count = 0;
-  await atOnce(over.toArray(), AT_ONCE, async ({ name, uid, resourceVersion }) => {
+  const goOn = new GoOn();
+  const remove = async ({ name, uid, resourceVersion }: SeenLease): Promise<void> => {
     await pace.next(signal);
     if (!leadership.holds || signal.aborted) return;
     try {
@@ -38,6 +40,8 @@ export async function sweepRested(
       // It was taken over since it was seen.
       if (!isKubeError(error, 'Conflict')) throw error;
     }
-  });
+  };
+  await atOnce(over.toArray(), AT_ONCE, (lease) => goOn.attempt(() => remove(lease)));
   if (count > 0) log.info('leases that have rested are deleted', { count });
+  goOn.end();
 }

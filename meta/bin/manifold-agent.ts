@@ -14,7 +14,7 @@ import { withLongLock } from '../../pkg/state/long-lock.ts';
 import { openNodeStore, storeIsThere } from '../../pkg/state/open-node-store.ts';
 import { runAgent } from '../agent/agent.ts';
 import { DEFAULT_TIMINGS } from '../agent/agent-deps.ts';
-import { namedNamespaces } from '../agent/node-evidence.ts';
+import { nodeNamespaces } from '../agent/node-namespaces.ts';
 import { ensureNodeView } from '../agent/node-view.ts';
 import { type AgentOptions, HELP, parseAgentOptions } from '../agent/options.ts';
 import { boot } from './boot.ts';
@@ -65,7 +65,7 @@ async function serve(options: AgentOptions): Promise<void> {
     'agent',
     async (lost) => {
       const deps = {
-        ...{ client, log, openStore, kernel: createKernel(), namespaces: namedNamespaces },
+        ...{ client, log, openStore, kernel: createKernel(), namespaces: nodeNamespaces },
         monotonicMs: () => performance.now(),
         ...(options.whereabouts === 'open' && {
           reservations: createReservations({ client, namespace: namespaceOfTheirs }),
