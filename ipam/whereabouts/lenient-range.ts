@@ -12,7 +12,7 @@ export type Remark = (event: string, fields: Readonly<Record<string, unknown>>) 
  * begins, is left out, as Whereabouts does; leading zeros of a number are not octal.
  * @param at the object's path, for remarks: "ipam.ipRanges[0]"
  */
-export function lenientRange(entry: JsonObject, at: string, remark: Remark): JsonObject {
+function lenientRange(entry: JsonObject, at: string, remark: Remark): JsonObject {
   const { range, range_start, range_end } = entry;
   if (typeof range !== 'string' || range === '') return entry;
   const fit: Record<string, JsonValue | undefined> = { ...entry, range: withoutZeros(range) };
@@ -45,7 +45,7 @@ export function lenientRange(entry: JsonObject, at: string, remark: Remark): Jso
 }
 
 /** "010.001.2.3" as Go's lenient parser reads it. */
-export const withoutZeros = (text: string): string =>
+const withoutZeros = (text: string): string =>
   text.includes(':') ? text : text.replaceAll(/(^|[.-])0+(?=\d)/g, '$1');
 
 /** All ranges of an `ipam` object. */

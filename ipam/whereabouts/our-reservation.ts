@@ -12,7 +12,7 @@ export const CLAIM_LABEL = 'ipam.manifold.dev/claim';
  * Whereabouts deletes reservations by name alone: in the DEL of an ADD that failed because we had the address, and in
  * its reconciler, for it looks for their pods in its pools only. With a finalizer they stay until we let go.
  */
-export const CLAIM_FINALIZER = 'ipam.manifold.dev/claim';
+const CLAIM_FINALIZER = 'ipam.manifold.dev/claim';
 const OWNER = 'ipam.manifold.dev/owner';
 const SINCE = 'ipam.manifold.dev/since';
 

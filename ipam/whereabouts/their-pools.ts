@@ -12,9 +12,11 @@ export interface TheirRange {
   readonly subnet: string;
 }
 
+const NAMES_LAST_MS = 10_000;
+
 export class TheirPools {
   readonly #deps: WhereaboutsDeps;
-  #names: Promise<readonly string[]> | undefined;
+  #names: { readonly read: Promise<readonly string[]>; readonly sinceMs: number } | undefined;
 
   constructor(deps: WhereaboutsDeps) {
     this.#deps = deps;
@@ -66,10 +68,12 @@ export class TheirPools {
     }
   }
 
-  /** Names alone, once a process, from what the API server has in memory. */
+  /** Names alone, from what the API server has in memory; read again after a while, for the agent. */
   #sliceNames(signal: AbortSignal): Promise<readonly string[]> {
-    this.#names ??= this.#readNames(signal);
-    return this.#names;
+    const nowMs = performance.now();
+    if (this.#names === undefined || nowMs - this.#names.sinceMs > NAMES_LAST_MS)
+      this.#names = { read: this.#readNames(signal), sinceMs: nowMs };
+    return this.#names.read;
   }
 
   async #readNames(signal: AbortSignal): Promise<readonly string[]> {

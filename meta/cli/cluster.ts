@@ -25,7 +25,7 @@ export interface FoundCluster {
 }
 
 /** @throws ManifoldError 'not-found' when nothing names one; KubeError Credentials for a kubeconfig that is of no use */
-export async function findCluster({ kubeconfig, confDir, env }: ClusterChoice): Promise<FoundCluster> {
+async function findCluster({ kubeconfig, confDir, env }: ClusterChoice): Promise<FoundCluster> {
   if (kubeconfig !== undefined) return { access: await readKubeconfig(kubeconfig), namedBy: '--kubeconfig' };
   if (env.KUBECONFIG)
     return { access: await readKubeconfig(firstOf(env.KUBECONFIG)), namedBy: '$KUBECONFIG' };

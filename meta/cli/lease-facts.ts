@@ -2,16 +2,11 @@
 import type { IpLease } from '../../ipam/ip-lease.ts';
 import type { KubeClient, KubeResource, RawObject } from '../../pkg/kube/kube-client.ts';
 import { isKubeError } from '../../pkg/kube/kube-error.ts';
+import { COORDINATION_LEASES } from '../agent/coordination.ts';
+import { heartbeatName, NODES } from '../agent/heartbeat.ts';
+import { RECLAIM_LEASE } from '../agent/leadership.ts';
 
 export const PODS: KubeResource = { group: '', version: 'v1', plural: 'pods', kind: 'Pod', namespaced: true };
-const NODES: KubeResource = { group: '', version: 'v1', plural: 'nodes', kind: 'Node', namespaced: false };
-const COORDINATION_LEASES: KubeResource = {
-  group: 'coordination.k8s.io',
-  version: 'v1',
-  plural: 'leases',
-  kind: 'Lease',
-  namespaced: true,
-};
 
 /** Where the agents keep their heartbeats, unless they are told otherwise. */
 const AGENT_NAMESPACE = 'kube-system';
@@ -52,7 +47,7 @@ export async function readLeaseFacts(client: KubeClient, { spec }: IpLease): Pro
   const [pod, node, reclaimer] = await Promise.all([
     podFact(client, spec.owner),
     nodeFact(client, spec.node),
-    heartbeat(client, AGENT_NAMESPACE, 'manifold-reclaim'),
+    heartbeat(client, AGENT_NAMESPACE, RECLAIM_LEASE),
   ]);
   return { pod, node, reclaimer: reclaimer?.holder };
 }
@@ -73,14 +68,14 @@ async function podFact(client: KubeClient, owner: IpLease['spec']['owner']): Pro
 }
 
 /** A static pod has another UID on its node, that of its file, than its mirror in the API. */
-export const isPodOf = ({ metadata }: RawObject, uid: string): boolean =>
+const isPodOf = ({ metadata }: RawObject, uid: string): boolean =>
   metadata.uid === uid || metadata.annotations?.['kubernetes.io/config.hash'] === uid;
 
 async function nodeFact(client: KubeClient, name: string): Promise<NodeFact> {
   const [node, kubelet, agent] = await Promise.all([
     look(() => client.get(NODES, name)),
     heartbeat(client, 'kube-node-lease', name),
-    heartbeat(client, AGENT_NAMESPACE, `manifold-node-${name}`),
+    heartbeat(client, AGENT_NAMESPACE, heartbeatName(name)),
   ]);
   if ('absent' in node) return { is: 'gone' };
   if ('why' in node) return { is: 'unknown', why: node.why };

@@ -45,7 +45,7 @@ function selectorOf({ network, namespace, node, pod }: LeaseFilter): string {
     .join(',');
 }
 
-export function byAddress({ spec: a }: IpLease, { spec: b }: IpLease): number {
+function byAddress({ spec: a }: IpLease, { spec: b }: IpLease): number {
   if (a.domain !== b.domain) return a.domain < b.domain ? -1 : 1;
   return compareAddresses(parseAddress(a.address), parseAddress(b.address));
 }
@@ -54,7 +54,7 @@ const HEADER = ['ADDRESS', 'NETWORK', 'NAMESPACE', 'POD', 'INTERFACE', 'PHASE', 
 const WIDE = ['SUBNET', 'DOMAIN', 'CONTAINER', 'UID', 'RENEWED', 'FREE-IN'];
 
 /** None for no leases, but for JSON. @param now milliseconds since the epoch */
-export function leaseLines(leases: readonly IpLease[], output: LeaseOutput, now: number): string[] {
+function leaseLines(leases: readonly IpLease[], output: LeaseOutput, now: number): string[] {
   if (output === 'json') return jsonLines({ leases: leases.map(jsonOf) });
   if (leases.length === 0) return [];
   const wide = output === 'wide';

@@ -116,9 +116,9 @@ test('the rights for a migration are nobody’s until they are bound, and then t
   await cluster.kubectl('create', 'rolebinding', 'manifold-migration', '-n', 'kube-system', ...subject);
   await expect
     .poll(() => may('overlappingrangeipreservations in kube-system'))
-    .toEqual(['get', 'create', 'delete']);
-  expect(await may('ippools in kube-system')).toEqual(['get', 'list']);
-  expect(await may('nodeslicepools in kube-system')).toEqual(['get', 'list']);
+    .toEqual(['get', 'list', 'create', 'patch', 'delete']);
+  expect(await may('ippools in kube-system')).toEqual(['get', 'list', 'patch']);
+  expect(await may('nodeslicepools in kube-system')).toEqual([]);
   expect(await may('ippools in default')).toEqual([]);
 });
 

@@ -7,7 +7,9 @@ import type { KubeClient } from '../../pkg/kube/kube-client.ts';
 import { openKubeClient } from '../../pkg/kube/open-kube-client.ts';
 import { callPlugin } from '../kit/call-plugin.ts';
 import { ClusterNode, leasesOf, readAll, withLeases } from '../kit/cluster-node.ts';
+import { applyManifests } from '../kit/control-plane/apply-manifests.ts';
 import type { Cluster } from '../kit/control-plane/cluster.ts';
+import { serviceAccountToken } from '../kit/control-plane/objects.ts';
 import { sharedCluster } from '../kit/control-plane/shared-cluster.ts';
 import { FaultProxy } from '../kit/fault-proxy/fault-proxy.ts';
 import { leaseObject } from '../kit/lease-object.ts';
@@ -25,6 +27,8 @@ import {
 let cluster: Cluster;
 let proxy: FaultProxy;
 let admin: KubeClient;
+/** With the plugin's rights, and those for a migration: no more. */
+let kubeconfig: string;
 let nodes: ClusterNode[];
 
 beforeAll(async () => {
@@ -32,6 +36,14 @@ beforeAll(async () => {
   admin = await withLeases(cluster);
   proxy = await FaultProxy.start(cluster);
   await installWhereabouts(cluster);
+  await applyManifests(cluster, ['rbac.yaml']);
+  const subject = ['--clusterrole=manifold-migration', '--serviceaccount=kube-system:manifold-plugin'];
+  await cluster.kubectl('create', 'rolebinding', 'manifold-migration', '-n', 'kube-system', ...subject);
+  const token = await serviceAccountToken(cluster, {
+    namespace: 'kube-system',
+    serviceAccount: 'manifold-plugin',
+  });
+  kubeconfig = proxy.kubeconfig({ token });
   // The first object of a new kind takes the API server a second.
   await createTheirReservation(cluster, 'first', { podref: 'a/b' });
   await clearWhereabouts(cluster);
@@ -52,9 +64,9 @@ afterEach(async () => {
 });
 
 function node(name = 'n1'): ClusterNode {
-  const client = openKubeClient(proxy.kubeconfig(), { timeoutMs: 2500 });
+  const client = openKubeClient(kubeconfig, { timeoutMs: 2500 });
   const reservations = createReservations({ client, namespace: async () => 'kube-system' });
-  const made = new ClusterNode(proxy.kubeconfig(), name, { client, reservations });
+  const made = new ClusterNode(kubeconfig, name, { client, reservations });
   nodes.push(made);
   return made;
 }
@@ -203,7 +215,7 @@ describe('a reservation of ours', () => {
 });
 
 describe('the DEL of a container that Whereabouts has attached', () => {
-  const conf = (kubeconfig: string, more = {}) => ({
+  const conf = (more = {}) => ({
     ...{ cniVersion: '1.0.0', name: 'rail0', type: 'macvlan' },
     ipam: { type: 'whereabouts', range: '10.0.0.0/29', kubernetes: { kubeconfig }, ...more },
   });
@@ -219,7 +231,7 @@ describe('the DEL of a container that Whereabouts has attached', () => {
       CNI_IFNAME: 'net1',
       CNI_PATH: '/nowhere',
     };
-    return callPlugin(plugin, env, conf(proxy.kubeconfig(), ipam));
+    return callPlugin(plugin, env, conf(ipam));
   }
 
   beforeEach(async () => {
