@@ -81,7 +81,7 @@ export function createReservations(deps: WhereaboutsDeps): Reservations {
       } catch (error) {
         absent = isKubeError(error, 'NotFound');
         if (absent) return undefined;
-        if (!isKubeError(error, 'AlreadyExists')) throw error;
+        if (!isKubeError(error, 'AlreadyExists')) throw advised(error);
       }
       const found = await readReservation(client, name, place);
       if (found === undefined || isOfContainer(found, claimant)) {
@@ -141,7 +141,9 @@ export function createReservations(deps: WhereaboutsDeps): Reservations {
     async taken(domain, signal) {
       const network = networkOfDomain(domain);
       if (absent || network === undefined) return [];
-      const list = await listReservations(client, await deps.namespace(), signal);
+      const list = await listReservations(client, await deps.namespace(), signal).catch((error: unknown) => {
+        throw advised(error);
+      });
       absent = list === undefined;
       return (list?.items ?? []).flatMap((item) => {
         // What ours stand for, the leases say.
@@ -175,3 +177,12 @@ const cannotShare = ({ address, domain }: Claimant): ManifoldError =>
       hint: 'Move all nodes of this network over at once and set manifold.whereabouts to "closed", or set enable_overlapping_ranges to true.',
     },
   );
+
+/** Without the right to look nobody can say whether Whereabouts is there: 403 is answered before 404. */
+function advised(error: unknown): unknown {
+  if (!isKubeError(error, 'Forbidden')) return error;
+  return new ManifoldError(error.code, error.message, {
+    hint: 'Where Whereabouts runs in this cluster, bind the ClusterRole manifold-migration (deploy/rbac.yaml); where it does not, set manifold.whereabouts to "closed".',
+    cause: error,
+  });
+}

@@ -9,6 +9,7 @@ import { leaseReleaseReport } from './lease-release.ts';
 import { leaseStory } from './lease-why.ts';
 import { addressOf, leasesOfAddress, surroundings } from './leases-of-address.ts';
 import type { Report } from './main.ts';
+import { theirHolders } from './their-holders.ts';
 import { UsageError } from './usage-error.ts';
 
 export interface LeasesDeps {
@@ -76,14 +77,12 @@ type Words = Readonly<Record<string, unknown>>;
 
 async function whyReport(client: KubeClient, address: Address, domain: string | undefined): Promise<Report> {
   const leases = await leasesOfAddress(client, address, domain);
-  if (leases.length === 0)
-    return {
-      lines: [
-        `${formatAddress(address)} is free: it has no lease.`,
-        ...(await surroundings(client, address, domain)),
-      ],
-      exitCode: 0,
-    };
+  if (leases.length === 0) {
+    const text = formatAddress(address);
+    const theirs = await theirHolders(client, address);
+    const first = theirs.length === 0 ? `${text} is free: it has no lease.` : `${text} has no lease.`;
+    return { lines: [first, ...theirs, ...(await surroundings(client, address, domain))], exitCode: 0 };
+  }
   const stories = await Promise.all(
     leases.map(async (lease) => leaseStory(lease, await readLeaseFacts(client, lease), client.now())),
   );

@@ -117,6 +117,12 @@ describe('a cluster with pools, slices, reservations and old data', () => {
     expect(await leasesOf(admin)).toEqual([]);
   });
 
+  test('is seen by `manifold leases why`', async () => {
+    const { stdout } = await runCommand(['leases', 'why', '10.0.0.6', '--kubeconfig', kubeconfig]);
+    expect(stdout).toContain('10.0.0.6 has no lease.');
+    expect(stdout).toContain(`Whereabouts has given it to ${namespace}/gone (pool kube-system/10.0.0.0-24).`);
+  });
+
   test('becomes leases, Whereabouts’ own objects stay as they were, and a second run has nothing to do', async () => {
     const before = await theirs();
     const { exitCode, stdout } = await migrate('--apply');

@@ -271,6 +271,24 @@ describe('the DEL of a container that Whereabouts has attached', () => {
   });
 });
 
+test('without the right to look at reservations a claim says what to do', async () => {
+  const token = await serviceAccountToken(cluster, {
+    namespace: 'kube-system',
+    serviceAccount: 'manifold-agent',
+  });
+  const client = openKubeClient(proxy.kubeconfig({ token }), { timeoutMs: 2500 });
+  const reservations = createReservations({ client, namespace: async () => 'kube-system' });
+  for (const range of ['10.0.0.0/29', '10.16.0.0/12']) {
+    const n1 = new ClusterNode(proxy.kubeconfig({ token }), 'n1', { client, reservations });
+    await expect(n1.give({ range })).rejects.toMatchObject({
+      message: expect.stringContaining('overlappingrangeipreservations'),
+      hint: expect.stringContaining('set manifold.whereabouts to "closed"'),
+    });
+    expect(n1.close()).toEqual([]);
+  }
+  expect(await leasesOf(admin)).toEqual([]);
+});
+
 describe('where Whereabouts is not installed', () => {
   beforeAll(() => removeWhereabouts(cluster));
 
