@@ -12,7 +12,12 @@ import { obtainLease } from './obtain-lease.ts';
 export type Outcome =
   /** `lease` is absent where the API server was not asked, or is away and the address is the owner's anyhow. */
   | { readonly intent: Intent; readonly got: true; readonly lease?: IpLease }
-  | { readonly intent: Intent; readonly got: false; readonly by: IpLease | undefined };
+  | {
+      readonly intent: Intent;
+      readonly got: false;
+      readonly by: IpLease | undefined;
+      readonly isOvertaken: boolean;
+    };
 
 /** What the answers are told to. */
 export interface Answers {
@@ -32,15 +37,13 @@ export async function askForAll(
 ): Promise<readonly Outcome[]> {
   const settled = await Promise.allSettled(intents.map((intent) => askFor(deps, intent, signal)));
   const outcomes = settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
-  const news = outcomes.filter(({ intent, got }) => !(got && intent.isKept));
   deps.step?.('record answers');
-  if (news.length > 0)
-    deps.store.transaction(() => {
-      for (const outcome of news) record(deps, outcome, answers);
-    });
+  const recorded = outcomes.every(({ intent, got }) => got && intent.isKept)
+    ? outcomes
+    : deps.store.transaction(() => outcomes.map((outcome) => record(deps, outcome, answers)));
   const failed = settled.find((one) => one.status === 'rejected');
   if (failed !== undefined) throw failed.reason;
-  return outcomes;
+  return recorded;
 }
 
 async function askFor(deps: ClusterDeps, intent: Intent, signal: AbortSignal): Promise<Outcome> {
@@ -50,7 +53,8 @@ async function askFor(deps: ClusterDeps, intent: Intent, signal: AbortSignal): P
   try {
     const obtained = await obtainLease(deps, row, { signal: limit, over, insist, early: insist });
     if ('got' in obtained) return { intent, got: true, lease: obtained.got };
-    return { intent, got: false, by: obtained.by };
+    const isOvertaken = !isOurs(deps.store.clusterLeases.get(row.name), row);
+    return { intent, got: false, by: obtained.by, isOvertaken };
   } catch (error) {
     if (isOursAnyhow && isManifoldError(error, 'try-later')) {
       deps.log?.warn('the API server is away: the address is given from the records of this node', {
@@ -71,11 +75,12 @@ function remove({ store }: ClusterDeps, row: ClusterLeaseRecord): void {
   });
 }
 
-/** Called inside a transaction. */
-function record({ store, log }: ClusterDeps, outcome: Outcome, { as, knowledge }: Answers): void {
+/** Called inside a transaction. @returns the outcome, which a call that came between may have undone */
+function record({ store, log }: ClusterDeps, outcome: Outcome, { as, knowledge }: Answers): Outcome {
   const { intent } = outcome;
   const { row } = intent;
-  const isStillOurs = isOurs(store.clusterLeases.get(row.name), row);
+  const there = store.clusterLeases.get(row.name);
+  const isStillOurs = isOurs(there, row);
   if (!outcome.got) {
     knowledge.refused(row.domain, row.name, intent.pool, outcome.by);
     if (intent.isOursAnyhow)
@@ -85,14 +90,18 @@ function record({ store, log }: ClusterDeps, outcome: Outcome, { as, knowledge }
         holder: nameOf(outcome.by?.spec.owner.podNamespace, outcome.by?.spec.owner.podName),
       });
     if (isStillOurs) store.clusterLeases.remove(row);
-    return;
+    return outcome;
   }
-  // Else a later call of the same owner has made it its own, and writes down what it is answered.
-  if (!isStillOurs) return;
+  // A later call of the same owner has made it its own, and writes down what it is answered.
+  const isOfAnotherCall = there !== undefined && there.containerId !== row.containerId;
+  if (intent.isKept || isOfAnotherCall) return outcome;
   const { object: _asItWas, ...rest } = row;
   const object = outcome.lease === undefined ? row.object : objectState(outcome.lease);
   const acquired = Date.parse(outcome.lease?.spec.acquired ?? '') || row.acquired;
-  store.clusterLeases.update({ ...rest, state: as, acquired, ...(object !== undefined && { object }) });
+  const now = { ...rest, state: as, acquired, ...(object !== undefined && { object }) };
+  store.clusterLeases.claim(now);
+  // DEL of this very container has come between, and may have found nothing to end: then this claim ends it.
+  return isStillOurs ? outcome : { intent, got: false, by: undefined, isOvertaken: true };
 }
 
 const nameOf = (namespace = '', name = '?'): string => `${namespace}/${name}`;

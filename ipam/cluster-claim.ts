@@ -8,6 +8,7 @@ import { type Changed, type Intent, intentOf, leftoversOf, writeIntents } from '
 import { ClusterKnowledge } from './cluster-knowledge.ts';
 import { type Choice, clusterView, Unread } from './cluster-view.ts';
 import { endRow, markReleasing } from './end-lease.ts';
+import { podName } from './exhausted.ts';
 import { finishReleases } from './finish-releases.ts';
 import { leaseName } from './lease-name.ts';
 import type { ClaimRequest, Grant } from './lease-store.ts';
@@ -52,6 +53,7 @@ async function run(claim: Claim): Promise<Grant[][]> {
     const { grants, intents } = await plan(claim);
     const outcomes = await askForAll(claim.deps, intents, claim, claim.signal);
     hasAnswered ||= outcomes.some((outcome) => !outcome.got || outcome.lease !== undefined);
+    if (outcomes.some((outcome) => !outcome.got && outcome.isOvertaken)) throw overtaken(claim);
     if (outcomes.some(({ got }) => !got)) continue;
     await finish(claim, grants, hasAnswered);
     return grants;
@@ -59,6 +61,16 @@ async function run(claim: Claim): Promise<Grant[][]> {
   throw new ManifoldError('try-later', `Cannot claim addresses: others took each of ${MOST_ROUNDS} choices`, {
     hint: 'The runtime tries again. Widen the range when it is nearly full.',
   });
+}
+
+/** Two sandboxes of one pod: the later one is that which the runtime goes on with. */
+function overtaken({ requests }: Claim): ManifoldError {
+  const { pod, containerId } = requests[0] ?? { pod: {}, containerId: '' };
+  return new ManifoldError(
+    'try-later',
+    `Cannot claim addresses of ${podName(pod, containerId)}: another call for the same pod began meanwhile (container ${containerId})`,
+    { hint: 'That call gets the addresses. Where there was none, try again.' },
+  );
 }
 
 interface Round {

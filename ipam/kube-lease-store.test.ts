@@ -78,6 +78,43 @@ describe('an owner that comes back while its release is under way', () => {
   );
 });
 
+test('DEL of a container whose ADD is under way: the lease that comes of it is ended by the ADD, which fails', async () => {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const client = cluster.client();
+  const create: KubeClient['create'] = async (...call) => {
+    await promise;
+    return client.create(...call);
+  };
+  const adding = give(storeOf({ client: { ...client, create } }), wide, { uid: 'u1', container: 'a' });
+  expect(rows()).toEqual([expect.stringMatching(/ claiming a$/)]);
+  // As another process of the node.
+  const other = openNodeStore(root, { writer: { ...node.writer, pid: node.writer.pid + 1 } });
+  await storeOf({ store: other }).release(of('a'));
+  other.close();
+  expect(rows()).toEqual([]);
+  resolve();
+  await expect(adding).rejects.toMatchObject({ code: 'try-later' });
+  expect(leases()).toEqual([expect.stringMatching(/ Resting a$/)]);
+  expect(rows()).toEqual([expect.stringMatching(/ resting a$/)]);
+});
+
+test('another sandbox of the pod claims while the first does: both are told one address, and it is the later one’s', async () => {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const client = cluster.client();
+  const create: KubeClient['create'] = async (...call) => {
+    await promise;
+    return client.create(...call);
+  };
+  const first = give(storeOf({ client: { ...client, create } }), wide, { uid: 'u1', container: 'a' });
+  const second = await give(storeOf(), wide, { uid: 'u1', container: 'b' });
+  resolve();
+  expect(await first).toEqual(second);
+  expect(leases()).toEqual([`${second[0]} Held b`]);
+  expect(rows()).toEqual([`${second[0]} held b`]);
+  await storeOf().release(of('a'));
+  expect(leases()).toEqual([`${second[0]} Held b`]);
+});
+
 test('another allocator’s reservation is made before the lease, and taken back after it', async () => {
   const said: string[] = [];
   let taken: string | undefined;

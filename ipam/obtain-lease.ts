@@ -44,7 +44,9 @@ export async function obtainLease(
       over = undefined;
       continue;
     }
-    if (!options.insist && over === undefined) return givenUp(deps, row, undefined, signal);
+    // Where a later call of the same owner has taken the row over, what is there is most likely its own.
+    const isOtherAsGood = !options.insist && over === undefined && isStillOurs(deps, row);
+    if (isOtherAsGood) return givenUp(deps, row, undefined, signal);
     const found = await readLease(client, row.name, signal);
     over = undefined;
     if (found === undefined) continue;

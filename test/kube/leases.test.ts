@@ -308,7 +308,7 @@ describe('owners', () => {
   test('two claims of one owner at once give one address', async () => {
     const n1 = node();
     const both = await Promise.all(
-      ['a', 'b', 'a'].map((container) => n1.give(wide, { uid: 'u1', container })),
+      ['a', 'b', 'c', 'd'].map((container) => n1.give(wide, { uid: 'u1', container })),
     );
     expect(new Set(both.flat()).size).toBe(1);
     expect(await readAll(admin)).toHaveLength(1);
