@@ -102,6 +102,41 @@ describe('a plugin of ours gives the same in this process as by exec', () => {
   });
 });
 
+describe('a drop-in for another project’s plugin', () => {
+  const callDropIn = (isOwnFile?: (path: string) => boolean) => {
+    scripts.add('taken', `echo '{"cniVersion":"1.1.0","dns":{"domain":"the file'"'"'s own"}}'`);
+    const plugin = { ...echoPlugin, name: 'taken', dropIn: true as const };
+    const parent = { ...{ containerId: 'c1', ifname: 'net1', netns: '/ns', args: {} }, path: [scripts.path] };
+    const delegates = createDelegates(
+      { ...parent, runDir: '/nowhere/run', log: silentLogger },
+      {
+        ...{
+          env: { PATH: process.env.PATH },
+          plugins: new Map([['taken', plugin]]),
+          stderr: () => undefined,
+        },
+        ...(isOwnFile && { isOwnFile }),
+      },
+      answerCall,
+    );
+    return delegates.add('taken', { ...base, type: 'taken', answer: { dns: { domain: 'ours' } } });
+  };
+
+  test('runs in this process where the file of that name is ours', async () => {
+    const asked: string[] = [];
+    const isOwnFile = (path: string) => asked.push(path) > 0;
+    expect((await callDropIn(isOwnFile)).dns?.domain).toBe('ours');
+    expect(asked).toEqual([join(scripts.path, 'taken')]);
+  });
+
+  test.each([[() => false], [undefined]])(
+    'is the file that is there in every other case',
+    async (isOwnFile) => {
+      expect((await callDropIn(isOwnFile)).dns?.domain).toBe("the file's own");
+    },
+  );
+});
+
 describe('a foreign plugin', () => {
   const failure = async (script: string, verb: Verb = 'add') => {
     scripts.add('foreign', script);
