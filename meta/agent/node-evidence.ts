@@ -11,8 +11,8 @@ export interface NodeEvidence {
   /** By all that the store has of this owner, whichever lease it is asked for. */
   sandbox(owner: string): OwnFacts['sandbox'];
   /**
-   * False when rows of this boot name namespaces, some of them of pods that live, and not one of them can be seen: then
-   * this process rather than the pods has lost them.
+   * False when rows of this boot name namespaces, some of them of pods that live, and not one of them can be seen. Their
+   * sandboxes may have ended, or this process may not see what the node sees.
    */
   seesNamespaces(isLiving: (owner: string) => boolean): boolean;
 }

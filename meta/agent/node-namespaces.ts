@@ -46,6 +46,16 @@ function processNamespaces(): string[] {
   return [...paths.values()];
 }
 
+/** True when one of them is another than that of this process. */
+export function seesAnother(kernel: Pick<Kernel, 'openIfThere'>, paths: readonly string[]): boolean {
+  const own = namespaceId(kernel, '/proc/self/ns/net');
+  return paths.some((path) => {
+    const namespace = openOf(kernel, path);
+    namespace?.close();
+    return namespace !== undefined && namespace.id !== own;
+  });
+}
+
 /**
  * Which namespaces have which addresses, as text without prefix length. Blocks for about a millisecond a namespace, so
  * it is asked only when something is about to be ended.

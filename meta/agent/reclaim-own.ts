@@ -9,7 +9,7 @@ import { GoOn } from './go-on.ts';
 import { describe, type Holding, holdings, podName } from './holdings.ts';
 import type { Mirror } from './mirror.ts';
 import { type NodeEvidence, readEvidence } from './node-evidence.ts';
-import { answersFor, readAnswering } from './node-namespaces.ts';
+import { answersFor, readAnswering, seesAnother } from './node-namespaces.ts';
 import { type OwnDecision, type OwnFacts, planOwn } from './plan-reclaim.ts';
 import { readPod } from './read-pod.ts';
 import { repairRows } from './repair-rows.ts';
@@ -76,10 +76,11 @@ export class OwnReclaim {
   }
 
   async #reclaim(store: NodeStore | undefined, goOn: GoOn, signal: AbortSignal): Promise<void> {
-    const { kernel, log } = this.#deps;
+    const { kernel, namespaces, log } = this.#deps;
     const living = livingPods(this.#mirrors.pods.values());
+    const isLiving = (owner: string) => living.get(owner) === 'living';
     const evidence = store && readEvidence(store, kernel);
-    if (evidence && !evidence.seesNamespaces((owner) => living.get(owner) === 'living')) {
+    if (evidence?.seesNamespaces(isLiving) === false && !seesAnother(kernel, namespaces())) {
       if (this.said.isNew('blind'))
         log.error('no namespace of this node can be seen: nothing is ended', {
           hint: 'Run the agent with hostPID, and with /run/netns and /var/run/netns of the node mounted with mountPropagation HostToContainer.',
@@ -96,9 +97,8 @@ export class OwnReclaim {
     if (asking.length > 0) await this.#ask(asking, { evidence, store, goOn, signal });
     if (store !== undefined && evidence !== undefined)
       await repairRows({ ...this.#deps, store }, this.#settings, {
-        ...{ evidence, suspects: this.suspects, said: this.said, goOn, signal },
+        ...{ evidence, isLiving, suspects: this.suspects, said: this.said, goOn, signal },
         leases: [...this.#mirrors.leases.values()],
-        isLiving: (owner) => living.get(owner) === 'living',
       });
   }
 

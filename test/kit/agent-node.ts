@@ -157,7 +157,8 @@ export class AgentNode implements AsyncDisposable {
     return { client: this.client, store, nodeName: this.name, kernel: this.#kernel };
   }
 
-  startAgent(change: Partial<AgentSettings> = {}, client = this.client): RunningAgent {
+  /** @param sees false for an agent that sees no namespace of the node */
+  startAgent(change: Partial<AgentSettings> = {}, client = this.client, sees = true): RunningAgent {
     const lines: RunningAgent['log'][number][] = [];
     const stop = new AbortController();
     const ended = runAgent(
@@ -165,7 +166,7 @@ export class AgentNode implements AsyncDisposable {
         client,
         kernel: this.#kernel,
         openStore: () => (storeIsThere(this.stateDir) ? this.openStore() : undefined),
-        namespaces: () => [...this.#sandboxes.values()].map(({ path }) => path),
+        namespaces: () => (sees ? [...this.#sandboxes.values()].map(({ path }) => path) : []),
         log: createLogger({ level: 'debug', sink: (line) => lines.push(JSON.parse(line)) }),
         monotonicMs: () => performance.now(),
       },

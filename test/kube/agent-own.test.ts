@@ -3,11 +3,14 @@ import { spawnSync } from 'node:child_process';
 import { beforeAll, expect, test } from 'vitest';
 import { markReleasing } from '../../ipam/end-lease.ts';
 import type { IpLease } from '../../ipam/ip-lease.ts';
+import { createKubeClient } from '../../pkg/kube/create-kube-client.ts';
+import { readKubeconfig } from '../../pkg/kube/kubeconfig.ts';
 import { AgentNode, eventually, readLeases } from '../kit/agent-node.ts';
 import { applyManifests } from '../kit/control-plane/apply-manifests.ts';
 import type { Cluster } from '../kit/control-plane/cluster.ts';
 import { createNamespace, createPod, deletePod } from '../kit/control-plane/objects.ts';
 import { sharedCluster } from '../kit/control-plane/shared-cluster.ts';
+import { FaultProxy } from '../kit/fault-proxy/fault-proxy.ts';
 import { LEASES_PATH } from '../kit/lease-object.ts';
 
 let cluster: Cluster;
@@ -274,10 +277,58 @@ test('an agent that sees no namespace of the node ends nothing, and says how it 
   node.read((store) => {
     for (const row of store.clusterLeases.all()) store.clusterLeases.update({ ...row, netns: away });
   });
-  const agent = node.startAgent();
+  const agent = node.startAgent({}, node.client, false);
   await staysHeld(address);
   expect(await phaseOf(living.address)).toBe('Held');
   expect(agent.log.filter(({ level }) => level === 'error')).toEqual([
     expect.objectContaining({ hint: expect.stringContaining('HostToContainer') }),
   ]);
+});
+
+test('a lease that cannot be ended keeps no other from being ended, and is ended when it can be', async () => {
+  await using node = await AgentNode.join(cluster);
+  await using proxy = await FaultProxy.start(cluster);
+  const [one, two] = [await addPod(node, 'refused'), await addPod(node, 'not-refused')];
+  for (const { sandbox } of [one, two]) {
+    await deletePod(cluster, namespace, sandbox.name);
+    node.endSandbox(sandbox.container);
+  }
+  const path = new RegExp(`/ipleases/${one.address}$`);
+  proxy.inject({ method: 'PUT', path, fault: { kind: 'answer', status: 403 } });
+  const client = createKubeClient(await readKubeconfig(proxy.kubeconfig()));
+  node.startAgent({}, client);
+  await eventually(
+    () => phaseOf(two.address),
+    (phase) => phase === 'Resting',
+  );
+  expect(await phaseOf(one.address)).toBe('Held');
+  await proxy.clear();
+  await eventually(
+    () => phaseOf(one.address),
+    (phase) => phase === 'Resting',
+  );
+});
+
+test('while the API server is away nothing is ended, and afterwards what was missed is made up for', async () => {
+  await using node = await AgentNode.join(cluster);
+  await using proxy = await FaultProxy.start(cluster);
+  const client = createKubeClient(await readKubeconfig(proxy.kubeconfig()), { timeoutMs: 500 });
+  const [stays, goes] = [await addPod(node, 'stays'), await addPod(node, 'goes')];
+  await addPod(node, 'bystander');
+  const agent = node.startAgent({}, client);
+  await eventually(
+    () => agent.log.length,
+    (lines) => lines > 1,
+  );
+  await proxy.setMode('refuse');
+  await deletePod(cluster, namespace, 'goes');
+  for (const { sandbox } of [stays, goes]) node.endSandbox(sandbox.container);
+  await staysHeld(goes.address);
+  await proxy.setMode('open');
+  await eventually(
+    () => phaseOf(goes.address),
+    (phase) => phase === 'Resting',
+    60_000,
+  );
+  expect(await phaseOf(stays.address)).toBe('Held');
 });
