@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { claimRequestOf } from '../../ipam/claims.ts';
+import type { Reservations } from '../../ipam/cluster-deps.ts';
 import { parseIpamConfig } from '../../ipam/config.ts';
 import type { IpLease } from '../../ipam/ip-lease.ts';
 import { kubeLeaseStore } from '../../ipam/kube-lease-store.ts';
@@ -61,6 +62,8 @@ export class AgentNode implements AsyncDisposable {
   readonly stateDir = join(this.directory, 'state');
   readonly runDir = join(this.directory, 'run');
   readonly client: KubeClient;
+  /** Where Whereabouts runs in the same cluster: of ADD, DEL and the agents that are started from then on. */
+  reservations: Reservations | undefined;
   readonly #kernel = createKernel();
   readonly #sandboxes = new Map<string, TestNetns>();
   readonly #agents: RunningAgent[] = [];
@@ -154,7 +157,8 @@ export class AgentNode implements AsyncDisposable {
   }
 
   #deps(store: NodeStore) {
-    return { client: this.client, store, nodeName: this.name, kernel: this.#kernel };
+    const { client, name: nodeName, reservations } = this;
+    return { client, store, nodeName, kernel: this.#kernel, ...(reservations && { reservations }) };
   }
 
   /** @param sees false for an agent that sees no namespace of the node */
@@ -169,6 +173,7 @@ export class AgentNode implements AsyncDisposable {
         namespaces: () => (sees ? [...this.#sandboxes.values()].map(({ path }) => path) : []),
         log: createLogger({ level: 'debug', sink: (line) => lines.push(JSON.parse(line)) }),
         monotonicMs: () => performance.now(),
+        ...(this.reservations && { reservations: this.reservations }),
       },
       {
         ...{ nodeName: this.name, namespace: 'kube-system', nodeSilenceMs: 4000 },
