@@ -131,6 +131,15 @@ describe('lists', () => {
     ]);
   });
 
+  test('of one resourceVersion name it on their first page alone: the token holds it', async () => {
+    await using server = await ScriptedHttp.start([page(['a'], 'more'), page(['b'])]);
+    await clientOf(server.url).list(LEASES, { resourceVersion: '5', pageSize: 1 });
+    expect(server.asked).toEqual([
+      `GET ${PATH}?resourceVersion=5&limit=1`,
+      `GET ${PATH}?continue=more&limit=1`,
+    ]);
+  });
+
   test('from the memory of the API server have no pages', async () => {
     await using server = await ScriptedHttp.start([page([])]);
     await clientOf(server.url).list(LEASES, { resourceVersion: '0', metadataOnly: true });
@@ -260,6 +269,13 @@ describe('the end of a call', () => {
     expect(error).toMatchObject({ reason: 'Timeout', maybeDone: false });
   });
 
+  test('in the middle of an attempt is told with what the attempt before it said', async () => {
+    await using server = await ScriptedHttp.start([refuse(500, 'InternalError'), silence]);
+    const error = await failureOf(clientOf(server.url, { timeoutMs: 500 }).get(LEASES, 'a'));
+    expect(error).toMatchObject({ reason: 'ServerError', status: 500 });
+    expect(error.message).toContain('the server says InternalError');
+  });
+
   test('comes with the signal of the caller, at once', async () => {
     await using server = await ScriptedHttp.start([silence]);
     const signal = AbortSignal.timeout(50);
@@ -293,6 +309,14 @@ describe('a write whose answer was lost', () => {
     await using server = await ScriptedHttp.start([lost, json(200, thing('mine'))]);
     expect(await create(clientOf(server.url), 'mine')).toMatchObject({ spec: 'mine' });
     expect(server.asked).toEqual([`POST ${PATH}`, `GET ${PATH}/a`]);
+  });
+
+  test('create on a kept connection that breaks: it may have arrived, and is read before it is sent again', async () => {
+    await using server = await ScriptedHttp.start([json(200, thing(1)), reset, json(200, thing('mine'))]);
+    const client = clientOf(server.url);
+    await client.get(LEASES, 'a');
+    expect(await create(client, 'mine')).toMatchObject({ spec: 'mine' });
+    expect(server.asked).toEqual([`GET ${PATH}/a`, `POST ${PATH}`, `GET ${PATH}/a`]);
   });
 
   test("create: AlreadyExists when the object there is another's", async () => {

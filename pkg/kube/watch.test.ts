@@ -185,16 +185,23 @@ test('a connection on which nothing comes is given up for another, and the log s
 });
 
 test('time that the caller takes over an event is no silence of the server', async () => {
-  const parts = [line('ADDED', 'a', '11') + line('ADDED', 'b', '12') + line('ADDED', 'c', '13')];
-  await using server = await ScriptedHttp.start([stream(parts, 'stay')]);
+  let connection: ServerResponse | undefined;
+  const step: Step = (answer, seen) => {
+    connection ??= answer;
+    stream([line('ADDED', 'a', '11') + line('ADDED', 'b', '12')], 'stay')(answer, seen);
+  };
+  await using server = await ScriptedHttp.start([step]);
   const controller = new AbortController();
+  const events: string[] = [];
   const client = clientOf(server.url, { silenceMs: 50 });
-  let seen = 0;
-  for await (const _ of client.watch(PODS, { resourceVersion: '10', signal: controller.signal })) {
-    await new Promise((resolve) => setTimeout(resolve, 80));
-    seen += 1;
-    if (seen === 3) controller.abort();
+  for await (const event of client.watch(PODS, { resourceVersion: '10', signal: controller.signal })) {
+    events.push(told(event));
+    if (events.length === 3) controller.abort();
+    await new Promise((resolve) => setTimeout(resolve, 120));
+    // Comes over the first connection, if that is still there.
+    if (events.length === 1) connection?.write(line('ADDED', 'c', '13'));
   }
+  expect(events).toEqual(['ADDED a 11', 'ADDED b 12', 'ADDED c 13']);
   expect(server.seen).toHaveLength(1);
 });
 
