@@ -25,7 +25,6 @@ export async function preparePorts(kernel: Kernel, sysfs: Sysfs): Promise<Ports>
 
 /** As new: physical functions up, all virtual functions made again, with their own driver. */
 export async function renewPorts(kernel: Kernel, ports: Ports): Promise<void> {
-  // While a port is down its driver takes no settings of virtual functions.
   for (const port of ports) kernel.host().setLink(port.link().index, { up: true });
   await Promise.all(ports.map((port) => port.makeVfs()));
   await carriers(ports);

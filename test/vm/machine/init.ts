@@ -41,17 +41,18 @@ $b mkdir -p /new/run/netns /new/dev/pts /new/dev/shm /new${PORTS}
 $b mount -t devpts devpts /new/dev/pts; $b mount -t tmpfs -o mode=1777 tmpfs /new/dev/shm
 $b mount -t cgroup2 cgroup2 /new/sys/fs/cgroup
 for p in /new/sys/class/virtio-ports/*; do $b ln -s /dev/\${p##*/} /new${PORTS}/$($b cat $p/name); done
-exec $b chroot /new /bin/sh -c '
+exec $b chroot /new /usr/bin/busybox sh -c '
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 TERM=dumb
 hostname manifold-vm; ip link set lo up
 (
   modprobe -a igb igbvf
+  # One port after the other, so that names are the same in every run; the kernel makes them one by one anyway.
   for port in /sys/bus/pci/devices/*; do
     if [ -e $port/sriov_numvfs ]; then
-      ( ip link set $(ls $port/net) up; echo ${VFS_PER_PORT} > $port/sriov_numvfs ) &
+      ip link set $(ls $port/net) up; echo ${VFS_PER_PORT} > $port/sriov_numvfs
     fi
   done
-  wait; touch ${PORTS_READY}
+  touch ${PORTS_READY}
 ) &
 { /node/node ${NODE_OPTIONS} ${script} 2>&1 < /dev/null; echo $? > /run/code; } | cat > ${PORTS}/${OUTPUT_PORT}
 echo "{\\"event\\":\\"exit\\",\\"code\\":$(cat /run/code)}" > ${PORTS}/${EVENTS_PORT}

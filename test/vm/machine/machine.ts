@@ -86,8 +86,10 @@ async function unpackModules(scratch: string, tree: string, kernel: string): Pro
     throw new Error(`Cannot list the kernel's modules: depmod wrote no modules.dep (${kernel})`);
 }
 
-/** A shell, mount, sleep and the like, where the packages have brought no better ones. */
+/** Mount, sleep and the like, where the packages have brought no better ones. */
 async function linkBusybox(scratch: string, tree: string): Promise<void> {
+  rmSync(join(tree, 'usr/bin/sh'), { force: true });
+  symlinkSync('dash', join(tree, 'usr/bin/sh'));
   const commands = (await run(join(tree, 'usr/bin/busybox'), ['--list'], scratch)).trim().split('\n');
   for (const command of commands) {
     const taken = ['usr/bin', 'usr/sbin'].some((directory) => existsSync(join(tree, directory, command)));

@@ -10,7 +10,7 @@ export const CONSOLE_FD = 3;
 export const EVENTS_FD = 4;
 export const OUTPUT_FD = 5;
 
-export const PORT_MACS = ['52:54:00:aa:00:00', '52:54:00:aa:01:00'] as const;
+const PORT_MACS = ['52:54:00:aa:00:00', '52:54:00:aa:01:00'] as const;
 /** Name in the run's directory of the capture of all frames on the wire. */
 export const WIRE_PCAP = 'wire.pcap';
 export const INITRD = 'initrd';

@@ -13,6 +13,8 @@ export const PACKAGES = [
   'xz-utils',
   ...['libatomic1', 'libstdc++6'],
   ...['kmod', 'iproute2', 'iputils-ping', 'tcpdump'],
+  // The shell of busybox runs its own `ip` and the like, whatever stands on the PATH.
+  'dash',
 ] as const;
 
 /** Debian's own image: the one for clouds has no igb, no 9p and no soft RoCE. It names the image of the day. */
