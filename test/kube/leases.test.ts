@@ -129,7 +129,7 @@ describe('drawing', () => {
     const given = await Promise.all([
       ...Array.from({ length: 3 }, (_, i) => n1.give({ range: '10.0.0.0/29' }, { container: `a${i}` })),
       ...Array.from({ length: 3 }, (_, i) =>
-        n2.give({ range: '10.0.0.0-10.0.0.7/28' }, { container: `b${i}`, network: 'rail1' }),
+        n2.give({ range: '10.0.0.0-10.0.0.6/28' }, { container: `b${i}`, network: 'rail1' }),
       ),
     ]);
     expect(new Set(given.flat()).size).toBe(6);
