@@ -8,6 +8,7 @@ import { type LeaseFacts, readLeaseFacts } from './lease-facts.ts';
 import { ownerWords } from './lease-why.ts';
 import { leasesOfAddress } from './leases-of-address.ts';
 import type { Report } from './main.ts';
+import { releaseReservations } from './our-reservations.ts';
 
 export interface ReleaseOptions {
   readonly domain: string | undefined;
@@ -37,7 +38,8 @@ export async function leaseReleaseReport(
   if (options.dryRun)
     return { lines: [...warning, `Would end ${describe(lease)}. Nothing was changed.`], exitCode: 0 };
   const { line, exitCode } = await release(client, lease);
-  return { lines: [...warning, line], exitCode };
+  const besides = exitCode === 0 ? await releaseReservations(client, lease) : [];
+  return { lines: [...warning, line, ...besides], exitCode };
 }
 
 /** Why somebody may be using it: undefined where nobody can. */

@@ -6,6 +6,7 @@ import { createReservations } from '../../ipam/whereabouts/reservations.ts';
 import type { KubeClient } from '../../pkg/kube/kube-client.ts';
 import { openKubeClient } from '../../pkg/kube/open-kube-client.ts';
 import { callPlugin } from '../kit/call-plugin.ts';
+import { runCommand } from '../kit/cli.ts';
 import { ClusterNode, leasesOf, readAll, withLeases } from '../kit/cluster-node.ts';
 import { applyManifests } from '../kit/control-plane/apply-manifests.ts';
 import type { Cluster } from '../kit/control-plane/cluster.ts';
@@ -174,6 +175,19 @@ describe('a claim', () => {
 });
 
 describe('a reservation of ours', () => {
+  test('goes when its lease is released by hand', async () => {
+    await node('lost').give(small, { uid: 'u-gone' });
+    const { stdout } = await runCommand([
+      'leases',
+      'release',
+      '10.0.0.6',
+      '--kubeconfig',
+      cluster.kubeconfig(),
+    ]);
+    expect(stdout).toContain('Its reservation with Whereabouts is removed, too: kube-system/10.0.0.6.');
+    expect(await theirReservations(cluster)).toEqual([]);
+  });
+
   test('outlives that Whereabouts deletes it by name', async () => {
     const n1 = node();
     await n1.give(small);
