@@ -4,7 +4,7 @@ import { IPAM_GROUP } from '../../ipam/ip-lease.ts';
 import type { KubeClient, KubeObject, KubeResource } from '../../pkg/kube/kube-client.ts';
 import { isKubeError } from '../../pkg/kube/kube-error.ts';
 
-export const RECLAIMERS: KubeResource = {
+const RECLAIMERS: KubeResource = {
   group: IPAM_GROUP,
   version: 'v1',
   plural: 'reclaimers',
