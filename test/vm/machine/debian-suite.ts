@@ -99,7 +99,7 @@ function writeAptFiles(suite: string, directory: string): string {
 Dir::Etc "${directory}/etc"; Dir::Etc::sourcelist "${directory}/etc/sources.list"; Dir::Etc::sourceparts "${none}";
 Dir::Etc::parts "${none}"; Dir::Etc::preferencesparts "${none}"; Dir::Etc::trustedparts "${none}";
 APT::Architecture "amd64"; APT::Architectures { "amd64"; }; APT::Sandbox::User "root"; Acquire::Languages "none";
-Debug::NoLocking "true"; Acquire::Retries "2";\n`,
+Debug::NoLocking "true"; Acquire::Retries "2"; APT::Update::Error-Mode "any";\n`,
   );
   return file;
 }

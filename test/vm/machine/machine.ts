@@ -36,7 +36,15 @@ export async function readyMachine(): Promise<Machine> {
   if (arch !== 'x64')
     throw new Error(`Cannot run the virtual machine: QEMU is taken as a package for x64 (${arch})`);
   const home = ['vm', `${SUITE}-${recipeHash()}`];
-  const directory = await madeOnce(home, (scratch) => make(scratch, cacheDirectory(...home)));
+  const directory = await madeOnce(home, async (scratch) => {
+    try {
+      await make(scratch, cacheDirectory(...home));
+    } catch (error) {
+      const reason = error instanceof Error ? error.message.trim() : String(error);
+      const hint = reason.endsWith('ENOENT') ? ' (it needs apt-get, apt-cache and dpkg-deb)' : '';
+      throw new Error(`Cannot make the virtual machine of the tests: ${reason}${hint}`, { cause: error });
+    }
+  });
   return {
     tree: join(directory, 'tree'),
     vmlinux: join(directory, 'vmlinux'),
