@@ -163,6 +163,8 @@ export class AgentNode implements AsyncDisposable {
 
   /** @param sees false for an agent that sees no namespace of the node */
   startAgent(change: Partial<AgentSettings> = {}, client = this.client, sees = true): RunningAgent {
+    // A pod of another network: without any namespace the agent would think that it sees nothing.
+    if (sees) this.sandbox('bystander');
     const lines: RunningAgent['log'][number][] = [];
     const stop = new AbortController();
     const ended = runAgent(

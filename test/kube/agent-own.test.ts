@@ -314,7 +314,6 @@ test('while the API server is away nothing is ended, and afterwards what was mis
   await using proxy = await FaultProxy.start(cluster);
   const client = createKubeClient(await readKubeconfig(proxy.kubeconfig()), { timeoutMs: 500 });
   const [stays, goes] = [await addPod(node, 'stays'), await addPod(node, 'goes')];
-  await addPod(node, 'bystander');
   const agent = node.startAgent({}, client);
   await eventually(
     () => agent.log.length,
