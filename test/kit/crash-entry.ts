@@ -3,6 +3,7 @@
 import { argv, env, pid } from 'node:process';
 import { createHostDevice } from '../../cni/host-device/plugin.ts';
 import { createMacvlan } from '../../cni/macvlan/plugin.ts';
+import { createIpam } from '../../ipam/plugin.ts';
 import { ipamInside } from '../../meta/bin/ipam-inside.ts';
 import { metaAndDelegates } from '../../meta/bin/meta-and-delegates.ts';
 import { type CreatePlugins, start } from '../../meta/bin/start.ts';
@@ -18,6 +19,7 @@ function step(): void {
 const PROGRAMS: Readonly<Record<string, CreatePlugins>> = {
   macvlan: (deps) => [createMacvlan(deps), ...ipamInside(deps)],
   'host-device': (deps) => [createHostDevice(deps), ...ipamInside(deps)],
+  'manifold-ipam': (deps) => [createIpam(deps)],
   manifold: (deps) => metaAndDelegates(deps, argv[1] ?? ''),
 };
 
