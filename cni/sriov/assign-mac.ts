@@ -18,48 +18,65 @@ export interface VfInterface {
 /**
  * Gives interface and physical function one MAC. The interface must be down.
  * @param door undefined where no physical function is seen @param vf undefined with a user-space driver
+ * @returns whether an administrative MAC stood that the interface could not change; of one that has this MAC already
+ *   that cannot be found out (the kernel does not ask the driver), and it is taken to be so
  * @throws ManifoldError when the interface does not take it
  */
-export function assignMac(mac: string, door: VfDoor | undefined, vf: VfInterface | undefined): void {
+export function assignMac(mac: string, door: VfDoor | undefined, vf: VfInterface | undefined): boolean {
   if (vf !== undefined && door === undefined) vf.host.setLink(vf.index, { mac });
-  if (door === undefined) return;
-  if (vf !== undefined) setOnInterface(mac, door, vf);
+  if (door === undefined) return false;
+  const fixed = vf !== undefined && (macOf(vf) === mac || setOnInterface(mac, door, vf));
   door.set({ mac });
   if (vf !== undefined) waitForMac(mac, vf);
+  return fixed;
+}
+
+export interface MacBefore {
+  /** Of the interface. */
+  readonly own: string | undefined;
+  /** What the physical function showed. */
+  readonly administrative: string;
+  /** The interface could not change it. */
+  readonly fixed: boolean;
+  /** ADD has set one since. */
+  readonly replaced: boolean;
 }
 
 /**
  * Gives both what each had: they differ where the interface chose its own MAC and no administrator one.
- * @param fromPf true when the interface had its MAC from the physical function: it is set there again, so that a pod
- *   cannot change it
  * @throws ManifoldError when one of them does not take it
  */
-export function restoreMac(
-  was: { readonly own: string | undefined; readonly administrative: string; readonly fromPf: boolean },
-  door: VfDoor,
-  vf: VfInterface | undefined,
-): void {
-  const { own, administrative, fromPf } = was;
-  const changed = vf !== undefined && own !== undefined && macOf(vf) !== own;
-  if (changed) setOnInterface(own, door, vf);
-  // What an interface sets for itself its physical function shows too (igb): then nothing is left to be done.
-  const shown = door.read().mac;
-  if (shown !== administrative || (changed && fromPf && administrative !== NO_MAC))
+export function restoreMac(was: MacBefore, door: VfDoor, vf: VfInterface | undefined): void {
+  const { own, administrative } = was;
+  let { fixed } = was;
+  if (vf !== undefined && own !== undefined) {
+    if (was.replaced && !fixed) lift(door);
+    // What an interface sets for itself its physical function shows too (igb): what is lifted here must be set again.
+    if (macOf(vf) !== own && setOnInterface(own, door, vf)) fixed = true;
+  }
+  if (door.read().mac !== administrative || (fixed && administrative !== NO_MAC))
     door.set({ mac: administrative });
-  if (changed) waitForMac(own, vf);
+  if (vf !== undefined && own !== undefined) waitForMac(own, vf);
 }
 
-/** While an administrative MAC stands, many drivers refuse another one (EADDRNOTAVAIL, EPERM): it is lifted then. */
-function setOnInterface(mac: string, door: VfDoor, vf: VfInterface): void {
-  if (macOf(vf) === mac || tryToSet(mac, vf) === undefined) return;
+/**
+ * While an administrative MAC stands, many drivers refuse another one (EADDRNOTAVAIL, EPERM): it is lifted then.
+ * @returns whether it was
+ */
+function setOnInterface(mac: string, door: VfDoor, vf: VfInterface): boolean {
+  if (tryToSet(mac, vf) === undefined) return false;
+  lift(door);
+  tryToSet(mac, vf);
+  return true;
+}
+
+/** A driver that takes no such MAC may let the interface take the new one from the physical function. */
+function lift(door: VfDoor): void {
   try {
     door.set({ mac: NO_MAC });
   } catch (error) {
-    // A driver that takes no such MAC may take the new one from the physical function.
     if (!isManifoldError(error)) throw error;
-    return;
   }
-  tryToSet(mac, vf);
 }
 
 function waitForMac(mac: string, vf: VfInterface): void {

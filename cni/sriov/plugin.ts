@@ -60,8 +60,9 @@ async function add(deps: SriovDeps, call: AddCall<SriovConfig>, retract: Retract
       ...saveVf(deps, call.config, vf, mac, door),
       ...savedDeviceInfo(info),
     }),
-    put: (pod, saved): Put => {
-      configure(deps, call.config, vf, mac, { door, settings: saved.vf?.set ?? [] });
+    put: (pod, before): Put => {
+      const found = configure(deps, call.config, vf, mac, { door, settings: before.vf?.set ?? [] });
+      const saved = { ...before, ...found };
       const extra = { pciID: vf.pci.address };
       writeDeviceInfo(info, pciDeviceInfo(vf.pci));
       if (vf.host === undefined) return { link: undefined, saved, extra: { ...extra, ...knownMac(door) } };

@@ -116,9 +116,11 @@ function restoreThroughPf(
   own: string | undefined,
   at: VfInterface | undefined,
 ): string[] {
-  const mac = { own, administrative: vf.was.mac, fromPf: saved.macFromPf };
+  const replaced = vf.set.some((change) => 'mac' in change);
+  const mac = { own, administrative: vf.was.mac, fixed: saved.macFixed, replaced };
   const problems = attempt(() => {
-    if (at !== undefined && at.host.link({ index: at.index })?.mac !== own)
+    const now = at?.host.link({ index: at.index });
+    if (at !== undefined && now?.up && (replaced || now.mac !== own))
       at.host.setLink(at.index, { up: false });
     restoreMac(mac, door, at);
     return [];

@@ -5,7 +5,7 @@ const WITH_PF: SavedVf = {
   pci: '0000:3b:10.4',
   driver: 'igbvf',
   driverOverride: undefined,
-  macFromPf: true,
+  macFixed: true,
   vf: {
     pf: '0000:3b:00.0',
     index: 2,

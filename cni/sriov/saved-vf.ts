@@ -21,8 +21,8 @@ const savedSchema = v.object({
   /** That it was bound to, and with which driver_override. */
   driver: v.string(),
   driverOverride: v.optional(v.string()),
-  /** True when its MAC came from the physical function: to be set there again. */
-  macFromPf: v.boolean(),
+  /** True when an administrative MAC stood that its interface could not change: known when ADD has set another. */
+  macFixed: v.boolean(),
   /** Absent where no physical function is seen. */
   vf: v.optional(
     v.object({

@@ -11,7 +11,7 @@ import { applySettings, type VfDoor } from './vf-door.ts';
 export function saveVf(
   { sysfs }: SriovDeps,
   config: SriovConfig,
-  { pci, driver, pf, host }: LocatedVf,
+  { pci, driver, pf }: LocatedVf,
   mac: string | undefined,
   door: VfDoor | undefined,
 ): SavedVf {
@@ -19,10 +19,10 @@ export function saveVf(
     pci: pci.address,
     driver,
     driverOverride: sysfs.driverOverride(pci.address),
-    macFromPf: host?.netdev.macFrom === 'hardware',
+    macFixed: false,
   };
   if (pf === undefined || door === undefined) return { ...base, vf: undefined };
-  const { index: _index, ...was } = { index: 0, ...door.read() };
+  const was = door.read();
   return {
     ...base,
     vf: { pf: pf.address, index: pf.index, was, set: wantedSettings(config, mac, was) },
@@ -34,20 +34,24 @@ interface Wanted {
   readonly settings: NonNullable<SavedVf['vf']>['set'];
 }
 
-/** On the host, before the move: the pod sees the virtual function only when it is set up. */
+/**
+ * On the host, before the move: the pod sees the virtual function only when it is set up.
+ * @returns what only came out while it was done
+ */
 export function configure(
   { kernel }: SriovDeps,
   { mtu }: SriovConfig,
   { host: at, pci }: LocatedVf,
   mac: string | undefined,
   { door, settings }: Wanted,
-): void {
+): Pick<SavedVf, 'macFixed'> {
   const host = kernel.host();
   const vf = at === undefined ? undefined : { host, index: at.link.index };
   if (vf !== undefined && host.link({ index: vf.index })?.up) host.setLink(vf.index, { up: false });
-  if (mac !== undefined) assignMac(mac, door, vf);
+  const macFixed = mac !== undefined && assignMac(mac, door, vf);
   if (door !== undefined) applySettings(door, settings, pci.address);
   if (vf !== undefined && mtu !== 0) host.setLink(vf.index, { mtu });
+  return { macFixed };
 }
 
 /** With a user-space driver the administrative MAC is what the application will find, unless there is none. */

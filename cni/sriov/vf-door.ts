@@ -15,8 +15,8 @@ export function vfDoor(pf: PhysicalFunction, index: number): VfDoor {
   return {
     read() {
       const link = pf.link();
-      const vf = link?.vfs.find((one) => one.index === index);
-      if (vf !== undefined) return vf;
+      const { index: _index, ...state } = link?.vfs.find((one) => one.index === index) ?? {};
+      if ('mac' in state) return state;
       const has = link === undefined ? 'it is gone' : `it has ${link.vfs.length} virtual functions now`;
       throw new ManifoldError(
         'not-found',

@@ -1,5 +1,5 @@
 // Each key of the sriov plugin on a real virtual function: set, read back from the kernel, checked, and put back.
-import { deepEqual, equal, match, ok } from 'node:assert/strict';
+import { deepEqual, equal, match, ok, throws } from 'node:assert/strict';
 import type { JsonObject } from '../../../pkg/cni/plugin.ts';
 import type { VirtualFunction } from '../../../pkg/kernel/kernel.ts';
 import { vmCase, vmGroup } from '../case.ts';
@@ -124,8 +124,29 @@ export const sriovKeys = vmGroup('sriov sets', [
       await node.ok('DEL', keys, pod);
       equal(vm.ports[0].homeVf(4).mac, first);
       equal(vfOf(vm, 4).mac, first);
+      // It is the administrator's still.
+      throws(
+        () => vm.kernel.host().setLink(vm.ports[0].homeVf(4).index, { mac: '02:00:5e:00:53:88' }),
+        /EADDRNOTAVAIL/,
+      );
     },
   ),
+
+  vmCase('a MAC for the time of a pod: afterwards the interface may choose its own again', async (vm) => {
+    const node = new CniNode(vm);
+    const pod = node.pod();
+    const { mac = '' } = vm.ports[0].homeVf(3);
+    for (const more of [{}, { trust: 'on' }]) {
+      const keys = { deviceID: vm.ports[0].vfAddress(3), mac: MAC, ...more };
+      await node.ok('ADD', keys, pod);
+      await node.ok('DEL', keys, pod);
+      const host = vm.kernel.host();
+      const { index } = vm.ports[0].homeVf(3);
+      host.setLink(index, { mac: '02:00:5e:00:53:99' });
+      host.setLink(index, { mac });
+      node.expectAsBefore();
+    }
+  }),
 
   vmCase('a device-information file with both addresses', async (vm) => {
     const node = new CniNode(vm);
