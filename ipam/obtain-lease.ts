@@ -94,26 +94,33 @@ async function create(
     const before = client.now();
     const lease = leaseOfRow({ ...row, acquired: before }, nodeName, before, undefined);
     const made = await client.create<IpLease>(IP_LEASES, lease, { isOurs, signal });
-    const right = client.now();
-    const object = objectState(made);
-    if (Math.abs(right - before) <= CLOCK_TOLERANCE_MS || object === undefined) return made;
-    // The first call of a process has only this machine's clock to go by.
-    const acquired = { ...made.spec, acquired: timeText(right), renewed: timeText(right) };
-    return await corrected(client, { ...made, spec: acquired }, made, signal);
+    return await withRightTimes(client, made, { before, isNew: true, signal });
   } catch (error) {
     if (isKubeError(error, 'AlreadyExists')) return 'there';
     throw error;
   }
 }
 
-async function corrected(
+interface Told {
+  /** What was taken for the time when it was written. */
+  readonly before: number;
+  /** Its owner had not had it until then. */
+  readonly isNew: boolean;
+  readonly signal: AbortSignal;
+}
+
+/** The first call of a process has only this machine's clock to go by. */
+async function withRightTimes(
   client: ClusterDeps['client'],
-  wanted: IpLease,
   made: IpLease,
-  signal: AbortSignal,
+  { before, isNew, signal }: Told,
 ): Promise<IpLease> {
+  const right = client.now();
+  if (Math.abs(right - before) <= CLOCK_TOLERANCE_MS || objectState(made) === undefined) return made;
+  const now = timeText(right);
+  const spec = { ...made.spec, renewed: now, ...(isNew && { acquired: now }) };
   try {
-    return await client.replace<IpLease>(IP_LEASES, wanted, { signal });
+    return await client.replace<IpLease>(IP_LEASES, { ...made, spec }, { signal });
   } catch (error) {
     // It is ours all the same: a failure only leaves the wrong times.
     if (!isKubeError(error)) throw error;
@@ -128,9 +135,10 @@ async function replace(
   signal: AbortSignal,
 ): Promise<IpLease | 'gone' | 'changed'> {
   try {
-    return await client.replace<IpLease>(IP_LEASES, leaseOfRow(row, nodeName, client.now(), over), {
-      signal,
-    });
+    const before = client.now();
+    const wanted = leaseOfRow(row, nodeName, before, over);
+    const made = await client.replace<IpLease>(IP_LEASES, wanted, { signal });
+    return await withRightTimes(client, made, { before, isNew: row.object === undefined, signal });
   } catch (error) {
     if (isKubeError(error, 'NotFound')) return 'gone';
     if (isKubeError(error, 'Conflict')) return 'changed';
