@@ -22,6 +22,8 @@ import { isManifoldError, ManifoldError } from '../../pkg/errors/manifold-error.
 import type { Sysfs } from '../../pkg/pci/sysfs.ts';
 import { describeSelector, type HostDeviceConfig, hostDeviceConfig } from './config.ts';
 import { locateFree } from './holder.ts';
+import type { Located } from './locate.ts';
+import { vfsInUse } from './vfs-in-use.ts';
 
 const NAME = 'host-device';
 
@@ -53,6 +55,7 @@ async function add(deps: HostDeviceDeps, call: AddCall<HostDeviceConfig>): Promi
   const retract = retractDeviceInfo(ofThisBoot(createRetractDevice(deps.kernel)));
   const located = locateFree(deps, call, retract);
   const { pci } = located;
+  refuseVfsInUse(deps, call, located);
   const info = pci === undefined ? undefined : call.config.runtimeConfig?.CNIDeviceInfoFile;
   const told = <P extends Put>(put: P): P & Pick<Put, 'extra'> => {
     if (pci === undefined) return put;
@@ -78,6 +81,26 @@ async function add(deps: HostDeviceDeps, call: AddCall<HostDeviceConfig>): Promi
       return told({ link, saved: { ...saved, index: link.index } });
     },
   });
+}
+
+function refuseVfsInUse(
+  { sysfs, openStore }: HostDeviceDeps,
+  { config, log, network }: Call<HostDeviceConfig>,
+  { pci }: Located,
+): void {
+  const inUse = pci === undefined ? [] : vfsInUse(sysfs, openStore(config.manifold), pci.address);
+  if (inUse.length === 0) return;
+  if (config.manifold.force) {
+    log.warn('taken although its virtual functions are in use', { device: pci?.address ?? '', inUse });
+    return;
+  }
+  throw new ManifoldError(
+    'device-held',
+    `Cannot take ${describeSelector(config)}: its virtual functions are in use: ${inUse.join(', ')}`,
+    {
+      hint: `They would lose their wire. Free them, name another device in network ${network}, or set "manifold": {"force": true} if it is meant.`,
+    },
+  );
 }
 
 async function check(deps: HostDeviceDeps, call: CheckCall<HostDeviceConfig>): Promise<void> {
@@ -106,6 +129,7 @@ async function check(deps: HostDeviceDeps, call: CheckCall<HostDeviceConfig>): P
 async function status(deps: HostDeviceDeps, call: Call<HostDeviceConfig>): Promise<void> {
   try {
     const located = locateFree(deps, call, undefined);
+    refuseVfsInUse(deps, call, located);
     if (located.kind === 'link') refuseInUseNow(call, located.link, deps.kernel.host());
   } catch (error) {
     if (!isManifoldError(error, 'not-found', 'device-held')) throw error;

@@ -139,3 +139,23 @@ test('a PCI device without a driver is refused, and DEL of it succeeds', async (
   expect(output?.msg).toBe('Cannot take PCI device 0000:3b:00.4: it is bound to no driver');
   expect(await call('DEL', { pciBusID: '0000:3b:00.4' })).toMatchObject({ exitCode: 0 });
 });
+
+test('a physical function is refused while its virtual ones are in use, with their list', async () => {
+  const link = (from: string, to: string) => symlinkSync(to, sys('bus/pci/devices', from));
+  pciDevice('0000:3b:00.0', 'igb', `net/${nic.name}`);
+  pciDevice('0000:3b:10.0', 'vfio-pci');
+  pciDevice('0000:3b:10.2', 'igbvf', 'net/of-the-host');
+  pciDevice('0000:3b:10.4', 'igbvf');
+  pciDevice('0000:3b:10.6', undefined);
+  for (const [index, vf] of ['10.0', '10.2', '10.4', '10.6'].entries())
+    link(`0000:3b:00.0/virtfn${index}`, `../0000:3b:${vf}`);
+  const conf = { pciBusID: '0000:3b:00.0' };
+  const refused = await call('ADD', conf);
+  expect(refused).toMatchObject({ exitCode: 1, output: { code: 103 } });
+  expect(String(refused.output?.msg)).toContain(
+    'in use: 0000:3b:10.0 (vfio-pci), 0000:3b:10.4 (in another namespace)',
+  );
+  const manifold = { stateDir: join(directory, 'state'), runDir: join(directory, 'run'), force: true };
+  expect(await call('ADD', { ...conf, manifold })).toMatchObject({ exitCode: 0 });
+  expect(await call('DEL', { ...conf, manifold })).toMatchObject({ exitCode: 0 });
+});

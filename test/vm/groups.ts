@@ -2,8 +2,10 @@
 import type { VmGroup } from './case.ts';
 import { drivers } from './cases/drivers.ts';
 import { fixture } from './cases/fixture.ts';
+import { hostDevice } from './cases/host-device.ts';
 import { kernelVfMoves } from './cases/kernel-vf-moves.ts';
 import { kernelVfSettings } from './cases/kernel-vf-settings.ts';
+import { pci } from './cases/pci.ts';
 import { sriovDrivers } from './cases/sriov-drivers.ts';
 import { sriovKeys, sriovRefusals } from './cases/sriov-keys.ts';
 import { sriovStories } from './cases/sriov-stories.ts';
@@ -11,6 +13,7 @@ import { sriovTraffic } from './cases/sriov-traffic.ts';
 
 export const VM_GROUPS: readonly VmGroup[] = [
   fixture,
+  pci,
   kernelVfSettings,
   kernelVfMoves,
   drivers,
@@ -19,4 +22,5 @@ export const VM_GROUPS: readonly VmGroup[] = [
   sriovTraffic,
   sriovStories,
   sriovDrivers,
+  hostDevice,
 ];
