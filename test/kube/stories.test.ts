@@ -13,6 +13,7 @@ import type { Cluster } from '../kit/control-plane/cluster.ts';
 import { createNamespace, createPod, deletePod } from '../kit/control-plane/objects.ts';
 import { sharedCluster } from '../kit/control-plane/shared-cluster.ts';
 import { LEASES_PATH, POOLS_PATH, poolObject } from '../kit/lease-object.ts';
+import { LeaseWatch } from '../kit/lease-watch.ts';
 
 let cluster: Cluster;
 let namespace: string;
@@ -48,29 +49,16 @@ test('whereabouts 176, 162, 182: the reconciler frees the live address of a re-c
   await using node = await AgentNode.join(cluster);
   node.startAgent();
   const ipam = { range: newRange() };
-  // Which pods live is known before each event: an end of a living one's lease is a fault, whoever did it.
-  const living = new Set<string>();
-  const faults: string[] = [];
-  const stop = new AbortController();
-  const { resourceVersion } = await node.client.list(IP_LEASES);
-  const watching = (async () => {
-    const watch = node.client.watch<IpLease>(IP_LEASES, { resourceVersion, signal: stop.signal });
-    for await (const event of watch) {
-      if (event.type === 'BOOKMARK' || event.type === 'ADDED') continue;
-      const { owner, phase, address } = event.object.spec;
-      if ((event.type === 'DELETED' || phase !== 'Held') && living.has(owner.uid))
-        faults.push(`${address} of ${owner.uid} was ended`);
-    }
-  })();
+  await using watch = await LeaseWatch.start(node.client);
   let last = { uid: '', address: '' };
   for (let round = 0; round < 6; round++) {
     const pod = await startPod(node, 'web-0', ipam, `c-web-${round}`);
-    living.add(pod.uid);
+    watch.living.add(pod.uid);
     last = pod;
     // As long as an agent takes to look twice.
     await new Promise((resolve) => setTimeout(resolve, HURRIED.suspect + 2 * HURRIED.pass));
     if (round === 5) break;
-    living.delete(pod.uid);
+    watch.living.delete(pod.uid);
     await deletePod(cluster, namespace, 'web-0');
     // No DEL: the agent has the old one to end while the new one, of the same name, begins.
     node.endSandbox(pod.sandbox.container);
@@ -80,9 +68,8 @@ test('whereabouts 176, 162, 182: the reconciler frees the live address of a re-c
     (held) => held.length === 1,
   );
   expect((await leaseOf(last.address))?.spec).toMatchObject({ phase: 'Held', owner: { uid: last.uid } });
-  stop.abort();
-  await watching;
-  expect(faults).toEqual([]);
+  expect(watch.faults).toEqual([]);
+  expect(watch.events).toBeGreaterThan(10);
 });
 
 test('whereabouts 291: a pod cannot restart because the pool is full, though it holds an address', async () => {
