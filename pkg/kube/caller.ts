@@ -44,7 +44,7 @@ const ATTEMPT_LEAST_MS = 1000;
 
 type Outcome =
   | { readonly kind: 'answer'; readonly value: unknown }
-  | { readonly kind: 'refused'; readonly error: KubeError }
+  | { readonly kind: 'refused'; readonly error: KubeError; readonly token?: string | undefined }
   | { readonly kind: 'failed'; readonly failure: Failure };
 
 /** An attempt that is worth another. */
@@ -64,6 +64,7 @@ export function createCaller(parts: CallerParts) {
   async function attempt({ request, asked, limit }: Call): Promise<Outcome> {
     const share = Math.max(ATTEMPT_LEAST_MS, limit.leftMs() * ATTEMPT_SHARE);
     const sentAt = performance.now();
+    const token = access.token();
     let answer: Awaited<ReturnType<Transport['ask']>>;
     try {
       answer = await limit.within(share, (signal) => transport.ask(request, signal));
@@ -75,7 +76,7 @@ export function createCaller(parts: CallerParts) {
     if (status >= 200 && status < 300) return fromBody(body);
     const error = statusError(asked, { status, body: withoutToken(body, access) }, renewalHint(access));
     if (error.reason !== 'TooManyRequests' && error.reason !== 'ServerError')
-      return { kind: 'refused', error };
+      return { kind: 'refused', error, token };
     const failure: Failure = {
       reason: error.reason,
       text: error.message,
@@ -111,7 +112,7 @@ export function createCaller(parts: CallerParts) {
       if (outcome.kind === 'answer') return outcome.value;
       if (outcome.kind === 'refused') {
         const { error } = outcome;
-        if (error.reason === 'Unauthorized' && !renewed && access.renewToken()) {
+        if (error.reason === 'Unauthorized' && !renewed && access.renewToken(outcome.token)) {
           renewed = true;
           continue;
         }

@@ -37,10 +37,7 @@ export function inClusterAccess(
       return material;
     },
     token: () => tokenText(token.text()),
-    renewToken() {
-      const before = token.text();
-      return token.again() !== before;
-    },
+    renewToken: (refused) => tokenText(token.again()) !== refused,
   };
 }
 

@@ -28,8 +28,12 @@ export interface KubeAccess {
   tls(): TlsMaterial;
   /** What is sent as bearer token: undefined where there is none. */
   token(): string | undefined;
-  /** Reads the token anew, changed or not. @returns true when another one is sent from now on */
-  renewToken(): boolean;
+  /**
+   * Reads the token anew, changed or not.
+   * @param refused the token that the API server did not take: `token()` may have seen a newer one since
+   * @returns true when another one is sent from now on
+   */
+  renewToken(refused: string | undefined): boolean;
   /** Where each credential came from, for messages. */
   readonly origins: {
     readonly ca?: Origin;

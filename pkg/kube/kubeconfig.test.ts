@@ -123,7 +123,16 @@ test('a token file goes before a token, and is read again when it has changed', 
   expect(access.token()).toBe('first');
   writeFileSync(tokens, 'second-one\n');
   expect(access.token()).toBe('second-one');
-  expect(access.renewToken()).toBe(false);
+  expect(access.renewToken('second-one')).toBe(false);
+});
+
+test('a token that was renewed while a call with the old one was under way is another one, whoever has seen it', async () => {
+  const tokens = file('old');
+  const access = await readKubeconfig(file(stringify(config({ user: { tokenFile: tokens } }))));
+  expect(access.token()).toBe('old');
+  writeFileSync(tokens, 'renewed');
+  expect(access.token()).toBe('renewed');
+  expect(access.renewToken('old')).toBe(true);
 });
 
 test('a token that was replaced within one tick of the clock is found after a 401', async () => {
@@ -134,7 +143,7 @@ test('a token that was replaced within one tick of the clock is found after a 40
   expect(access.token()).toBe('first');
   writeFileSync(tokens, 'other');
   utimesSync(tokens, time, time);
-  expect(access.renewToken()).toBe(true);
+  expect(access.renewToken('first')).toBe(true);
   expect(access.token()).toBe('other');
 });
 

@@ -87,10 +87,7 @@ function accessOf({ path, context, cluster, user, userName, namespace }: Parts):
       return material;
     },
     token: () => token?.text(),
-    renewToken() {
-      const before = token?.text();
-      return token !== undefined && token.again() !== before;
-    },
+    renewToken: (refused) => token !== undefined && token.again() !== refused,
   };
 }
 

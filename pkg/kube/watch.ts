@@ -66,6 +66,7 @@ async function* events<T extends KubeObject>(
   try {
     while (!limit.signal.aborted) {
       const began = performance.now();
+      const token = access.token();
       let seen = 0;
       let end: Ended;
       try {
@@ -92,7 +93,7 @@ async function* events<T extends KubeObject>(
           error instanceof KubeError &&
           error.reason === 'Unauthorized' &&
           !renewed &&
-          access.renewToken()
+          access.renewToken(token)
         ) {
           renewed = true;
           continue;
