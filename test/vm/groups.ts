@@ -8,6 +8,7 @@ import { kernelVfSettings } from './cases/kernel-vf-settings.ts';
 import { pci } from './cases/pci.ts';
 import { sriovDrivers } from './cases/sriov-drivers.ts';
 import { sriovKeys, sriovRefusals } from './cases/sriov-keys.ts';
+import { sriovRaces } from './cases/sriov-races.ts';
 import { sriovStories } from './cases/sriov-stories.ts';
 import { sriovTraffic } from './cases/sriov-traffic.ts';
 
@@ -21,6 +22,7 @@ export const VM_GROUPS: readonly VmGroup[] = [
   sriovRefusals,
   sriovTraffic,
   sriovStories,
+  sriovRaces,
   sriovDrivers,
   hostDevice,
 ];

@@ -1,6 +1,7 @@
 // A node inside the guest that calls our plugins: in this process, as the meta plugin does, or as programs that die.
 import { deepEqual } from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -20,6 +21,15 @@ import type { Vm } from './vm.ts';
 
 /** First argument of the guest's program when it is to be a plugin instead. */
 export const PLUGIN_MODE = 'plugin';
+
+const PLUGIN_ARGV = ['--disable-warning=ExperimentalWarning', argv[1] ?? '', PLUGIN_MODE];
+
+export interface ProcessEnd {
+  readonly ok: boolean;
+  readonly killed: boolean;
+  /** All that it wrote. */
+  readonly text: string;
+}
 
 export interface CniAnswer {
   readonly exitCode: number;
@@ -106,17 +116,29 @@ export class CniNode {
     return text;
   }
 
+  /** A process of its own, beside others. @param killAfterMs killed then, if it still runs */
+  async process(verb: Verb, keys: JsonObject, pod: TestNetns, killAfterMs?: number): Promise<ProcessEnd> {
+    const child = spawn(execPath, PLUGIN_ARGV, { env: environment(verb, pod, {}) });
+    let text = '';
+    for (const stream of [child.stdout, child.stderr])
+      stream.setEncoding('utf8').on('data', (part: string) => {
+        text += part;
+      });
+    child.stdin.end(JSON.stringify(this.conf(keys)));
+    const timer =
+      killAfterMs === undefined ? undefined : setTimeout(() => child.kill('SIGKILL'), killAfterMs);
+    const [code, signal] = await once(child, 'close');
+    clearTimeout(timer);
+    return { ok: code === 0, killed: signal === 'SIGKILL', text };
+  }
+
   /** A process of its own that kills itself at its n-th step. @returns whether it came so far */
   killed(verb: Verb, keys: JsonObject, pod: TestNetns, killAt: number): boolean {
-    const child = spawnSync(
-      execPath,
-      ['--disable-warning=ExperimentalWarning', argv[1] ?? '', PLUGIN_MODE, 'sriov'],
-      {
-        input: JSON.stringify(this.conf(keys)),
-        env: { ...environment(verb, pod, {}), MANIFOLD_TEST_KILL_AT: String(killAt) },
-        encoding: 'utf8',
-      },
-    );
+    const child = spawnSync(execPath, PLUGIN_ARGV, {
+      input: JSON.stringify(this.conf(keys)),
+      env: { ...environment(verb, pod, {}), MANIFOLD_TEST_KILL_AT: String(killAt) },
+      encoding: 'utf8',
+    });
     this.log += `${child.stderr}${child.stdout}\n`;
     return child.signal === 'SIGKILL';
   }
