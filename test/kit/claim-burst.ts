@@ -1,6 +1,6 @@
 // Many calls of manifold-ipam that begin at once, as when all pods of a job start.
 import { expect } from 'vitest';
-import { BUILT_IPAM, type ClusterAnswer, type ClusterCall, callCluster, Gate } from './cluster-call.ts';
+import { type ClusterAnswer, type ClusterCall, callCluster, Gate } from './cluster-call.ts';
 
 /** Two busy cores may be too slow for a deadline: who is told so is called again, as a runtime does. */
 const isLate = ({ error }: ClusterAnswer): boolean =>
@@ -15,10 +15,14 @@ export interface BurstWatcher {
 }
 
 /** All at once, when all stand ready; the late ones once more, a few at a time. */
-export async function burst(calls: readonly ClusterCall[], watcher?: BurstWatcher): Promise<ClusterAnswer[]> {
+export async function burst(
+  command: readonly string[],
+  calls: readonly ClusterCall[],
+  watcher?: BurstWatcher,
+): Promise<ClusterAnswer[]> {
   const gate = new Gate();
   const answers = calls.map(async (call, index) => {
-    const answer = await callCluster(BUILT_IPAM, { ...call, gate });
+    const answer = await callCluster(command, { ...call, gate });
     watcher?.onAnswer(index);
     return answer;
   });
@@ -30,15 +34,15 @@ export async function burst(calls: readonly ClusterCall[], watcher?: BurstWatche
     await Promise.all(
       late.slice(from, from + AGAIN_AT_ONCE).map(async (index) => {
         const call = calls[index];
-        if (call !== undefined) first[index] = await untilInTime(call);
+        if (call !== undefined) first[index] = await untilInTime(command, call);
       }),
     );
   return first;
 }
 
-async function untilInTime(call: ClusterCall): Promise<ClusterAnswer> {
-  const answer = await callCluster(BUILT_IPAM, call);
-  return isLate(answer) ? untilInTime(call) : answer;
+async function untilInTime(command: readonly string[], call: ClusterCall): Promise<ClusterAnswer> {
+  const answer = await callCluster(command, call);
+  return isLate(answer) ? untilInTime(command, call) : answer;
 }
 
 /** Who, by number, was told that it has which address. No address twice. */

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { isErrno } from '../../pkg/cni/errno.ts';
 import type { CniError } from '../../pkg/cni/error-codes.ts';
 import type { JsonObject, Verb } from '../../pkg/cni/plugin.ts';
 import { checkState } from '../../pkg/state/check-state.ts';
@@ -107,7 +108,22 @@ export class Gate {
 const READING = /^(0|63) 0x0 /;
 
 async function untilReading(pid: number): Promise<void> {
-  while (!READING.test(readFileSync(`/proc/${pid}/syscall`, 'utf8'))) await sleep(100);
+  for (;;) {
+    const call = readWhole(`/proc/${pid}/syscall`);
+    // One that has ended is told of by its answer.
+    if (call === undefined || READING.test(call)) return;
+    await sleep(100);
+  }
+}
+
+function readWhole(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    // ESRCH when it ends while being read.
+    if (isErrno(error, 'ENOENT', 'ESRCH')) return undefined;
+    throw error;
+  }
 }
 
 export interface ClusterAnswer {

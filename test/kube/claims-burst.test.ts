@@ -5,7 +5,7 @@ import type { IpLease } from '../../ipam/ip-lease.ts';
 import type { JsonObject } from '../../pkg/cni/plugin.ts';
 import { readLeases } from '../kit/agent-node.ts';
 import { burst, toldOf } from '../kit/claim-burst.ts';
-import { type ClusterCall, NodePlace, networkOn } from '../kit/cluster-call.ts';
+import { BUILT_IPAM, type ClusterCall, NodePlace, networkOn } from '../kit/cluster-call.ts';
 import { applyManifests } from '../kit/control-plane/apply-manifests.ts';
 import type { Cluster } from '../kit/control-plane/cluster.ts';
 import { sharedCluster } from '../kit/control-plane/shared-cluster.ts';
@@ -84,7 +84,10 @@ test(
           owner: { podNamespace: 'before', podName: 'b', uid: 'b', interface: 'net1', containerID: 'b' },
         }),
       );
-    const answers = await burst(ALL.map((index) => claim(index, ipam)));
+    const answers = await burst(
+      BUILT_IPAM,
+      ALL.map((index) => claim(index, ipam)),
+    );
     const told = toldOf(answers);
     const refused = answers.flatMap(({ error }) => error ?? []);
     expect(refused.filter(({ msg }) => !msg.includes('no address of network rail0 is free'))).toEqual([]);
@@ -111,7 +114,10 @@ test(
       { name: 'large', range: '10.62.0.121-10.62.0.250/23' },
     ] as const;
     const of = (index: number) => definitions[index % 2] ?? definitions[0];
-    const answers = await burst(ALL.map((index) => claim(index, { range: of(index).range }, of(index).name)));
+    const answers = await burst(
+      BUILT_IPAM,
+      ALL.map((index) => claim(index, { range: of(index).range }, of(index).name)),
+    );
     const told = toldOf(answers);
     const last = new Set([...told.keys()].map((address) => Number(address.split('.')[3])));
     for (const [index, { error }] of answers.entries()) {

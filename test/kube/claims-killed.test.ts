@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeAll, expect, test } from 'vitest';
 import { AgentNode, eventually, HURRIED, readLeases } from '../kit/agent-node.ts';
 import { burst, toldOf } from '../kit/claim-burst.ts';
-import { type ClusterCall, networkOn } from '../kit/cluster-call.ts';
+import { BUILT_IPAM, type ClusterCall, networkOn } from '../kit/cluster-call.ts';
 import { applyManifests } from '../kit/control-plane/apply-manifests.ts';
 import type { Cluster } from '../kit/control-plane/cluster.ts';
 import { createNamespace, createPod, deletePod } from '../kit/control-plane/objects.ts';
@@ -85,7 +85,7 @@ test('a third of 256 processes is killed while agents reclaim: what the dead hol
     const death = killed.get(index);
     return { ...call(owner, 'a'), ...(death && { killed: death }) };
   });
-  const answers = await burst(calls, pace);
+  const answers = await burst(BUILT_IPAM, calls, pace);
   const dead = answers.flatMap(({ code }, index) => (code === null ? [index] : []));
   expect(dead.length).toBeGreaterThan(20);
   expect(answers.filter(({ code }) => code !== null && code !== 0)).toEqual([]);
@@ -95,7 +95,10 @@ test('a third of 256 processes is killed while agents reclaim: what the dead hol
   const gone = dead.filter((_, nth) => nth % 2 === 0).map((index) => owners[index] as Owner);
   const back = dead.filter((_, nth) => nth % 2 === 1).map((index) => owners[index] as Owner);
   for (const { pod } of gone) await deletePod(cluster, pod.namespace, pod.name);
-  const later = await burst(back.map((owner) => call(owner, 'b')));
+  const later = await burst(
+    BUILT_IPAM,
+    back.map((owner) => call(owner, 'b')),
+  );
   expect(later.filter(({ code }) => code !== 0)).toEqual([]);
   for (const address of toldOf(later).keys()) expect(told).not.toContain(address);
 
