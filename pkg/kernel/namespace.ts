@@ -116,11 +116,11 @@ export class LinuxNamespace implements Namespace {
   }
 
   readSysctl(path: string): string | undefined {
-    return this.#inside(() => readSysctl(path, this.#where));
+    return this.inside(() => readSysctl(path, this.#where));
   }
 
   writeSysctl(path: string, value: string): void {
-    this.#inside(() => writeSysctl(path, value, this.#where));
+    this.inside(() => writeSysctl(path, value, this.#where));
   }
 
   waitForDad(index: number, timeoutMs: number): void {
@@ -131,7 +131,7 @@ export class LinuxNamespace implements Namespace {
 
   announce(index: number, addresses: readonly Cidr[], options: AnnounceOptions): string[] {
     const readLink = () => this.link({ index });
-    const inside = <T>(work: () => T) => this.#inside(work);
+    const inside = <T>(work: () => T) => this.inside(work);
     try {
       const notifyPeers = this.#kernelAnnounces(index, addresses)
         ? (mac: string) => this.setLink(index, { mac })
@@ -177,6 +177,12 @@ export class LinuxNamespace implements Namespace {
     return this.#door();
   }
 
+  /** Valid until close(). */
+  get fd(): number {
+    this.#requireOpen();
+    return this.#fd;
+  }
+
   get #where(): string {
     return this.path ?? "the host's network namespace";
   }
@@ -195,7 +201,8 @@ export class LinuxNamespace implements Namespace {
     return { exchange: this.#exchange, fd: this.#fd, where: this.#where };
   }
 
-  #inside<T>(work: () => T): T {
+  /** Runs synchronous work with the thread in this namespace. */
+  inside<T>(work: () => T): T {
     this.#requireOpen();
     return this.path === undefined ? work() : inNamespace(this.#fd, work, this.#where);
   }

@@ -1,4 +1,4 @@
-// A blocking NETLINK_ROUTE socket that was made inside a namespace and stays there.
+// A blocking netlink socket that was made inside a namespace and stays there.
 import { ManifoldError } from '../errors/manifold-error.ts';
 import { type Task, type Transport, taskText } from './exchange.ts';
 import { kernelError } from './kernel-error.ts';
@@ -9,6 +9,7 @@ const AF_NETLINK = 16;
 const SOCK_RAW = 3;
 const SOCK_CLOEXEC = 0o2000000;
 const NETLINK_ROUTE = 0;
+export const NETLINK_RDMA = 20;
 const SOL_SOCKET = 1;
 const SO_RCVTIMEO = 20;
 const SO_SNDTIMEO = 21;
@@ -33,17 +34,19 @@ export interface NetlinkSocket extends Transport {
 /**
  * @param namespaceFd the namespace to be in; undefined for the thread's own
  * @param answerMs how long a call waits for the kernel
+ * @param protocol NETLINK_*
  * @throws KernelError; later calls ManifoldError 'try-later' when the kernel does not answer
  */
 export function openNetlinkSocket(
   namespaceFd: number | undefined,
   where: string,
   answerMs = ANSWER_MS,
+  protocol = NETLINK_ROUTE,
 ): NetlinkSocket {
   const task = `open a netlink socket in ${where}`;
   const { socket, setsockopt, send, recv, close, errno } = libc();
   const open = () => {
-    const fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+    const fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol);
     if (fd === -1) throw kernelError(task, errno());
     return fd;
   };

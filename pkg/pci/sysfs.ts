@@ -7,6 +7,7 @@ import { bindDriver } from './bind-driver.ts';
 import { exists, ifThere, isFileName, list, readLinkName, readNumber, readText } from './files.ts';
 import { type Netdev, readNetdev, readNetdevs } from './netdev.ts';
 import { isPciAddress, type PciDevice, readPciDevice, readVfSlots, type VfSlot } from './pci-device.ts';
+import { type RdmaGid, readGids } from './rdma-gids.ts';
 
 /** A device on the auxiliary bus: a scalable function, "mlx5_core.sf.4". */
 export interface AuxiliaryDevice {
@@ -35,6 +36,8 @@ export interface Sysfs {
   pciOfNetdev(name: string): string | undefined;
   /** @param path absolute, below /sys/devices/ @throws ManifoldError 'bad-config' for any other path */
   netdevsOfPath(path: string): Netdev[];
+  /** Of a port of an RDMA device, in order of their numbers; empty where there is no such port. @param port from 1 */
+  rdmaGids(device: string, port: number): RdmaGid[];
   /** The driver that alone may have the device; undefined where none is set. */
   driverOverride(address: string): string | undefined;
   /**
@@ -102,6 +105,8 @@ export function createSysfs(root = '/sys'): Sysfs {
       }
       return readNetdevs(`${root}${clean.slice('/sys'.length)}/net`);
     },
+    rdmaGids: (device, port) =>
+      isFileName(device) ? readGids(`${root}/class/infiniband/${device}/ports/${port}`) : [],
     driverOverride(address) {
       const directory = directoryOf(address);
       const override = directory === undefined ? undefined : readText(`${directory}/driver_override`);

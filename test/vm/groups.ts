@@ -6,6 +6,7 @@ import { hostDevice } from './cases/host-device.ts';
 import { kernelVfMoves } from './cases/kernel-vf-moves.ts';
 import { kernelVfSettings } from './cases/kernel-vf-settings.ts';
 import { pci } from './cases/pci.ts';
+import { rdma } from './cases/rdma.ts';
 import { sriovDrivers } from './cases/sriov-drivers.ts';
 import { sriovKeys, sriovRefusals } from './cases/sriov-keys.ts';
 import { sriovRaces } from './cases/sriov-races.ts';
@@ -25,4 +26,5 @@ export const VM_GROUPS: readonly VmGroup[] = [
   sriovRaces,
   sriovDrivers,
   hostDevice,
+  rdma,
 ];
