@@ -27,6 +27,7 @@ import {
   readReservation,
   type WhereaboutsDeps,
 } from './reservation-client.ts';
+import { tellingAbsence } from './telling-absence.ts';
 import { endTheirs } from './their-allocation.ts';
 import { leaseOfTheirs } from './their-holder.ts';
 import { TheirPools } from './their-pools.ts';
@@ -35,8 +36,9 @@ import { TheirPools } from './their-pools.ts';
 const STALE_MS = 60_000;
 const ROUNDS = 4;
 
-export function createReservations(deps: WhereaboutsDeps): Reservations {
-  const { client } = deps;
+export function createReservations(given: WhereaboutsDeps): Reservations {
+  const client = tellingAbsence(given.client);
+  const deps = { ...given, client };
   const pools = new TheirPools(deps);
   /** Whereabouts is not installed: looked at once a process. */
   let absent = false;
@@ -178,11 +180,10 @@ const cannotShare = ({ address, domain }: Claimant): ManifoldError =>
     },
   );
 
-/** Without the right to look nobody can say whether Whereabouts is there: 403 is answered before 404. */
 function advised(error: unknown): unknown {
   if (!isKubeError(error, 'Forbidden')) return error;
   return new ManifoldError(error.code, error.message, {
-    hint: 'Where Whereabouts runs in this cluster, bind the ClusterRole manifold-migration (deploy/rbac.yaml); where it does not, set manifold.whereabouts to "closed".',
+    hint: 'Whereabouts is installed in this cluster: bind the ClusterRole manifold-migration (deploy/rbac.yaml says how); where it gives no addresses any more, set manifold.whereabouts to "closed".',
     cause: error,
   });
 }

@@ -2,6 +2,7 @@
 import { type Logger, silentLogger } from '../log/logger.ts';
 import { createCaller, type RetryOptions } from './caller.ts';
 import { createCalls } from './calls.ts';
+import { createServes } from './discovery.ts';
 import { createHttpsTransport } from './https-transport.ts';
 import type { KubeAccess } from './kube-access.ts';
 import type { KubeClient } from './kube-client.ts';
@@ -43,6 +44,7 @@ export function createKubeClient(access: KubeAccess, options: KubeClientOptions 
     list: createList(calls),
     ...createWrites(calls),
     watch: createWatch({ access, transport, clock, retry, log, silenceMs, askedFor: calls.askedFor }),
+    serves: createServes(calls),
     now: () => clock.now(),
     close: () => transport.dropIdle(),
   };

@@ -127,6 +127,11 @@ export interface KubeClient {
     resource: KubeResource,
     options: Selection & { readonly resourceVersion: string },
   ): AsyncIterable<WatchEvent<T>>;
+  /**
+   * Whether the API server knows the resource at all. Everybody who is authenticated may ask (ClusterRole
+   * system:discovery), while a verb on an unknown resource is refused to those without the right to it.
+   */
+  serves(resource: KubeResource, options?: CallOptions): Promise<boolean>;
   /** Milliseconds since the epoch by the clock of the API server as its last answer told it; the own clock before that. */
   now(): number;
   /** Ends idle connections: without it a process would wait for them. */

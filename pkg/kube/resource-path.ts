@@ -4,8 +4,8 @@ import { KubeError } from './kube-error.ts';
 
 /** "/apis/ipam.manifold.dev/v1/ipleases/10.1.0.5". @throws KubeError BadRequest for a name that is no single step of a path */
 export function pathOf(resource: KubeResource, place: Place, name?: string, subresource?: string): string {
-  const { group, version, plural, namespaced } = resource;
-  const root = group === '' ? `/api/${version}` : `/apis/${group}/${version}`;
+  const { plural, namespaced } = resource;
+  const root = discoveryPathOf(resource);
   const steps = [
     plural,
     ...(name === undefined ? [] : [name]),
@@ -24,6 +24,10 @@ export function pathOf(resource: KubeResource, place: Place, name?: string, subr
       );
   return `${root}/${inside.join('/')}`;
 }
+
+/** Where the API server lists the resources of a group and version. */
+export const discoveryPathOf = ({ group, version }: KubeResource): string =>
+  group === '' ? `/api/${version}` : `/apis/${group}/${version}`;
 
 /** As RBAC and kubectl name it: "ipleases.ipam.manifold.dev". */
 export const nameOf = ({ group, plural }: KubeResource): string =>

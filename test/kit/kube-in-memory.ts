@@ -80,6 +80,7 @@ export class KubeInMemory {
       watch: () => {
         throw new Error('nobody watches here');
       },
+      serves: async () => true,
       now: () => this.time,
       close: () => undefined,
     };

@@ -1,9 +1,11 @@
 // While Whereabouts may run in the same cluster: what a claim of ours tells it, and what it tells us.
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { IP_LEASES, type IpLease } from '../../ipam/ip-lease.ts';
+import { THEIR_RESERVATIONS } from '../../ipam/whereabouts/objects.ts';
 import { createWhereabouts } from '../../ipam/whereabouts/plugin.ts';
 import { createReservations } from '../../ipam/whereabouts/reservations.ts';
 import type { KubeClient } from '../../pkg/kube/kube-client.ts';
+import { isKubeError } from '../../pkg/kube/kube-error.ts';
 import { openKubeClient } from '../../pkg/kube/open-kube-client.ts';
 import { callPlugin } from '../kit/call-plugin.ts';
 import { runCommand } from '../kit/cli.ts';
@@ -317,4 +319,28 @@ describe('where Whereabouts is not installed', () => {
     await n1.free('c1');
     expect(await leasesOf(admin)).toHaveLength(2);
   });
+
+  test('a node without rights to its objects is served, too', async () => {
+    const token = await serviceAccountToken(cluster, {
+      namespace: 'kube-system',
+      serviceAccount: 'manifold-plugin',
+    });
+    await cluster.kubectl('delete', 'rolebinding', 'manifold-migration', '-n', 'kube-system');
+    const client = openKubeClient(proxy.kubeconfig({ token }), { timeoutMs: 2500 });
+    await expect
+      .poll(() => client.list(THEIR_RESERVATIONS, { namespace: 'kube-system' }).then(String, reasonOf))
+      .toBe('Forbidden');
+    calls();
+    const n1 = node();
+    expect(await n1.give({ range: '10.16.0.0/12' })).toHaveLength(1);
+    expect(calls()).toEqual([
+      'POST overlappingrangeipreservations 403',
+      'GET undefined 404',
+      'POST ipleases 201',
+    ]);
+    await n1.free('c1');
+    expect(await leasesOf(admin)).toHaveLength(1);
+  });
 });
+
+const reasonOf = (error: unknown) => (isKubeError(error) ? error.reason : String(error));
