@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from 'vitest';
 import { createAuthority } from '../../test/kit/certificate.ts';
-import { json, ScriptedHttp, silence } from '../../test/kit/scripted-http.ts';
+import { json, ScriptedHttp, type Step, silence } from '../../test/kit/scripted-http.ts';
 import { createLogger } from '../log/logger.ts';
 import { createKubeClient, type KubeClientOptions } from './create-kube-client.ts';
 import type { KubeAccess, TlsMaterial } from './kube-access.ts';
@@ -161,4 +161,26 @@ test('a server that accepts connections and says nothing in TLS is given up for 
   expect(error).toMatchObject({ reason: 'Unreachable', maybeDone: false });
   expect(error.message).toContain('no connection');
   expect(connections).toBeGreaterThan(1);
+});
+
+test('a call that waits for the connection of another has that connection: it is asked once, however long it takes', async () => {
+  const slow: Step = (answer, seen) => void setTimeout(() => good(answer, seen), 300);
+  await using server = await ScriptedHttp.start([good, slow], authority.issue(forHere));
+  const options = { connections: 1, connectMs: 100 };
+  const client = clientOf(server.url, { ca: authority.certificate }, options);
+  await Promise.all([client.get(PODS, 'a', PLACE), client.get(PODS, 'b', PLACE)]);
+  expect(server.asked).toHaveLength(2);
+  expect(server.connections).toBe(1);
+});
+
+test('a write that waited for the connection of another, and is not answered, is told as perhaps done', async () => {
+  await using server = await ScriptedHttp.start([good, silence], authority.issue(forHere));
+  const options = { connections: 1, timeoutMs: 400 };
+  const client = clientOf(server.url, { ca: authority.certificate }, options);
+  const pod = { metadata: { name: 'b', namespace: 'n' } };
+  const [, failure] = await Promise.all([
+    client.get(PODS, 'a', PLACE),
+    client.create(PODS, pod, { ...PLACE, isOurs: () => true }).catch((error: unknown) => error),
+  ]);
+  expect(failure).toMatchObject({ maybeDone: true });
 });

@@ -26,6 +26,7 @@ export function createHttpsTransport(access: KubeAccess, options: HttpsTransport
   const base = new URL(access.server);
   const prefix = base.pathname.replace(/\/+$/, '');
   const agents = agentsOf(access, base, options);
+  const established = new WeakSet<object>();
 
   /** Resolves with the head of the answer. */
   function send(
@@ -54,7 +55,7 @@ export function createHttpsTransport(access: KubeAccess, options: HttpsTransport
       });
       const fail: Fail = (error) => asWireError(error, sent, signal);
       const onAbort = () => request.destroy(new Error('ended by the caller'));
-      watchConnection(request, options.connectMs, () => {
+      watchConnection(request, options.connectMs, established, () => {
         sent = true;
       });
       request.on('error', (error) => {
@@ -160,10 +161,19 @@ function badMaterial({ origins }: KubeAccess, error: unknown): unknown {
   return new KubeError('Credentials', message, { hint: 'Write both anew, from one source.' });
 }
 
-/** From when on bytes of the request may have left: TLS stands, or a kept connection is used. */
-function watchConnection(request: ClientRequest, connectMs: number, standing: () => void): void {
+/**
+ * From when on bytes of the request may have left: TLS stands, or a kept connection is used. `request.reusedSocket` does
+ * not tell: it is false where a request had to wait, and is given the connection of one that has ended.
+ * @param established connections that stand; those that come to are added
+ */
+function watchConnection(
+  request: ClientRequest,
+  connectMs: number,
+  established: WeakSet<object>,
+  standing: () => void,
+): void {
   request.on('socket', (socket) => {
-    if (!socket.connecting && request.reusedSocket) {
+    if (established.has(socket)) {
       standing();
       return;
     }
@@ -174,6 +184,7 @@ function watchConnection(request: ClientRequest, connectMs: number, standing: ()
     const done = () => clearTimeout(timer);
     socket.once('encrypted' in socket ? 'secureConnect' : 'connect', () => {
       done();
+      established.add(socket);
       standing();
     });
     request.once('close', done);
