@@ -77,8 +77,16 @@ function start(command: Command): Started {
   return { pid: pid.readInt32LE(), at, command, output: name };
 }
 
-/** Waits for the end. @throws Error with all that it printed, unless it ended with 0 */
-function finish(child: Started): Cost {
+/** Of a process that has ended. */
+export interface Ended {
+  readonly cost: Cost;
+  /** As wait(2) tells it: 0 is good. */
+  readonly status: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function end(child: Started): Ended {
   const status = Buffer.alloc(4);
   const usage = Buffer.alloc(144);
   libc.wait4(child.pid, status, WALL, usage);
@@ -86,15 +94,27 @@ function finish(child: Started): Cost {
   const ms = (at: number) =>
     Number(usage.readBigInt64LE(at)) * 1000 + Number(usage.readBigInt64LE(at + 8)) / 1000;
   const read = (kind: string) => readFileSync(`${child.output}.${kind}`, 'utf8');
-  if (status.readInt32LE() !== 0)
-    throw new Error(
-      `${child.command.words.join(' ')} (${child.command.env.CNI_COMMAND}) ended with status 0x${status.readInt32LE().toString(16)}: ${read('out')} ${read('err')}`,
-    );
+  const ended = { status: status.readInt32LE(), stdout: read('out'), stderr: read('err') };
   for (const kind of ['in', 'out', 'err']) rmSync(`${child.output}.${kind}`);
-  return { wallMs, cpuMs: ms(0) + ms(16) };
+  return { ...ended, cost: { wallMs, cpuMs: ms(0) + ms(16) } };
+}
+
+/** Waits for the end. @throws Error with all that it printed, unless it ended with 0 */
+function finish(child: Started): Cost {
+  const { status, cost, stdout, stderr } = end(child);
+  if (status === 0) return cost;
+  const { words, env } = child.command;
+  throw new Error(
+    `${words.join(' ')} (${env.CNI_COMMAND}) ended with status 0x${status.toString(16)}: ${stdout} ${stderr}`,
+  );
 }
 
 export const run = (command: Command): Cost => finish(start(command));
+
+/** All at once, whatever comes of them. The wall time of each but the last may be that of one before it. */
+export function runTogether(commands: readonly Command[]): Ended[] {
+  return commands.map(start).map(end);
+}
 
 /** Megabytes. */
 export interface Memory {

@@ -12,7 +12,7 @@ import type { MemoryRow } from './memories.ts';
 import { BASE, type Timing } from './timings.ts';
 import { DIST, script, type World } from './world.ts';
 
-const table = (head: readonly string[], rows: readonly (readonly string[])[]) =>
+export const table = (head: readonly string[], rows: readonly (readonly string[])[]) =>
   [head, head.map((_, index) => (index === 0 ? '---' : '---:')), ...rows]
     .map((cells) => `| ${cells.join(' | ')} |`)
     .join('\n');

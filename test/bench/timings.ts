@@ -9,9 +9,10 @@ export interface Timing {
   readonly del: Cost;
 }
 
-interface Case {
+export interface Case {
   readonly name: string;
-  measure(): { add: Cost; del: Cost };
+  /** @param round from 0 on; the first is not counted */
+  measure(round: number): { add: Cost; del: Cost };
 }
 
 const NOTHING: Cost = { wallMs: 0, cpuMs: 0 };
@@ -47,7 +48,7 @@ function casesOf(world: World, plugins: string): Case[] {
   ];
 }
 
-function median(values: readonly number[]): number {
+export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[Math.floor(sorted.length / 2)] ?? 0;
 }
@@ -57,13 +58,16 @@ const medianCost = (costs: readonly Cost[]): Cost => ({
   cpuMs: median(costs.map(({ cpuMs }) => cpuMs)),
 });
 
-export function measureTimes(world: World, plugins: string, rounds: number): Timing[] {
-  const cases = casesOf(world, plugins);
+export const measureTimes = (world: World, plugins: string, rounds: number): Timing[] =>
+  interleaved(casesOf(world, plugins), rounds);
+
+/** Every case once in each round. */
+export function interleaved(cases: readonly Case[], rounds: number): Timing[] {
   const samples = cases.map(() => [] as { add: Cost; del: Cost }[]);
   // The first round fills the page cache and the store; it is not counted.
   for (let round = 0; round <= rounds; round += 1)
     for (const [index, one] of cases.entries()) {
-      const sample = one.measure();
+      const sample = one.measure(round);
       if (round > 0) samples[index]?.push(sample);
     }
   return cases.map(({ name }, index) => ({
