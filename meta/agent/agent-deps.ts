@@ -34,6 +34,7 @@ export interface AgentSettings {
 
 /** All in milliseconds. */
 export interface Timings {
+  /** At scale it is what agents ask most: as seldom as `goneSilence` allows, two within it whatever happens. */
   readonly heartbeat: number;
   /** Between two looks at everything, without an event. */
   readonly pass: number;
@@ -52,7 +53,7 @@ export interface Timings {
 }
 
 export const DEFAULT_TIMINGS: Timings = {
-  heartbeat: 10_000,
+  heartbeat: 20_000,
   pass: 30_000,
   gather: 1_000,
   suspect: 20_000,
