@@ -8,7 +8,7 @@ import type { BenchCluster } from './kube-cluster.ts';
 import type { Asked, KubeCommands, KubePlace, Side } from './kube-commands.ts';
 import { planeCpuMs } from './server-usage.ts';
 
-export const BURSTS = [32, 64, 128] as const;
+const BURSTS = [32, 64, 128] as const;
 const NODES = 16;
 
 export interface BurstHalf {

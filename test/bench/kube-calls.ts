@@ -22,7 +22,7 @@ export interface CallsRow {
   readonly del: Calls | undefined;
 }
 
-const TIMES = 5;
+const TIMES = 3;
 let pods = 0;
 
 export interface CallsCluster {

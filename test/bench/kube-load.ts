@@ -29,6 +29,7 @@ const OWN = NODES.slice(0, 2);
 const IN_ONE = NODES.slice(2);
 const CHURN = 600;
 const OVER_SECONDS = 20;
+const LISTS = 20;
 
 export interface Filled {
   readonly leases: number;
@@ -85,10 +86,18 @@ export interface Load {
   readonly nodes: number;
   /** CPU milliseconds of API server and etcd for a claim and its release, by how many agents watch. */
   readonly churn: { readonly alone: number; readonly watched: number };
-  /** Megabytes of the API server. */
-  readonly memory: { readonly before: number; readonly after: number };
+  /** Of the API server: what the agents' watches and connections hold. */
+  readonly goroutines: number;
+  readonly stackMb: number;
+  /** CPU milliseconds of API server and etcd, and kilobytes, for a list of names. */
+  readonly lists: { readonly small: ListCost; readonly full: ListCost };
   readonly ordinary: AgentCost;
   readonly leader: AgentCost;
+}
+
+export interface ListCost {
+  readonly serverMs: number;
+  readonly kilobytes: number;
 }
 
 export interface AgentCost {
@@ -117,13 +126,17 @@ export async function measureLoad(cluster: BenchCluster): Promise<Load> {
     ]);
   try {
     const alone = await churn(cluster);
-    const idle = await planeLoad(plane, OVER_SECONDS);
+    const lists = {
+      small: await listNames(cluster, RANGES.small),
+      full: await listNames(cluster, RANGES.full),
+    };
+    const idle = await planeLoad(plane, OVER_SECONDS / 2);
     const order: AgentsOrder = { kubeconfig, nodes: NODES, withAgent: IN_ONE };
     const program = new URL('agents-program.ts', import.meta.url).pathname;
     const many = launch([program, JSON.stringify(order)]);
     await untilCount(cluster, 'kube-node-lease', NODES.length);
     const kubelets = await planeLoad(plane, OVER_SECONDS);
-    const before = planeMemory(plane).apiServer;
+    const before = await goroutines(cluster);
     const leader = agent(OWN[0] ?? '');
     await sleep(3000);
     const ordinary = agent(OWN[1] ?? '');
@@ -136,16 +149,17 @@ export async function measureLoad(cluster: BenchCluster): Promise<Load> {
       cpu: cpuMs(pid),
       at: performance.now(),
     }));
-    const agents = await planeLoad(plane, 1.5 * OVER_SECONDS);
+    const agents = await planeLoad(plane, OVER_SECONDS);
     const [led, other] = counted.map(({ pid, cpu, at }) => ({
       memory: residentMb(pid),
       perMinute: ((cpuMs(pid) - cpu) / (performance.now() - at)) * 60_000,
     }));
     if (led === undefined || other === undefined) throw new Error('Cannot measure the agents');
+    const after = await goroutines(cluster);
     const watched = await churn(cluster);
     return {
       ...{ idle, kubelets, agents, nodes: NODES.length, churn: { alone, watched } },
-      memory: { before, after: planeMemory(plane).apiServer },
+      ...{ goroutines: after.count - before.count, stackMb: after.stackMb - before.stackMb, lists },
       ...{ ordinary: other, leader: led },
     };
   } finally {
@@ -173,6 +187,25 @@ async function churn({ plane, client }: BenchCluster): Promise<number> {
   // What is behind it is counted with it.
   await sleep(1000);
   return (planeCpuMs(plane) - before) / CHURN;
+}
+
+/** What a claim asks before it chooses among what is free. */
+async function listNames({ plane, client }: BenchCluster, subnet: string): Promise<ListCost> {
+  const before = planeCpuMs(plane);
+  let bytes = 0;
+  for (let time = 0; time < LISTS; time += 1) {
+    const { items } = await client.list(IP_LEASES, {
+      ...{ metadataOnly: true, resourceVersion: '0', fieldSelector: `spec.domain=,spec.subnet=${subnet}` },
+    });
+    bytes = JSON.stringify(items).length;
+  }
+  return { serverMs: (planeCpuMs(plane) - before) / LISTS, kilobytes: bytes / 1000 };
+}
+
+async function goroutines({ plane }: BenchCluster): Promise<{ count: number; stackMb: number }> {
+  const { text } = await plane.request({ method: 'GET', path: '/metrics' });
+  const stackMb = metricOf(text, 'go_memstats_stack_inuse_bytes') / 1e6;
+  return { count: metricOf(text, 'go_goroutines'), stackMb };
 }
 
 async function untilCount({ plane }: BenchCluster, namespace: string, count: number): Promise<void> {

@@ -12,7 +12,7 @@ import { BenchCluster, fillLeases, fillTheirPool } from './kube-cluster.ts';
 import { kubeCommands } from './kube-commands.ts';
 import { HELD, measureKubeCost, measureScale, RANGES } from './kube-cost.ts';
 import { fillCluster, measureLoad } from './kube-load.ts';
-import { burstTable, callsTable, costTable, loadTable, scaleTable } from './kube-report.ts';
+import { burstTable, callsTable, costTable, loadTable, scaleTable, versions } from './kube-report.ts';
 
 /** @param plugins directory of the reference plugins @returns the sections of the report */
 export async function measureCluster(plugins: string, rounds: number): Promise<string[]> {
@@ -51,7 +51,9 @@ export async function measureCluster(plugins: string, rounds: number): Promise<s
     const bursts = await measureBursts({ commands, cluster: few, place: places.few });
     say('200 agents');
     const load = await measureLoad(many);
+    const { gitVersion } = await few.plane.api('GET', '/version');
     return [
+      versions(gitVersion),
       costTable(cost),
       callsTable(calls),
       scaleTable(scale),

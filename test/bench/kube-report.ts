@@ -1,15 +1,19 @@
 // What was measured with a cluster, as the tables of docs/performance.md.
+import { WHEREABOUTS_VERSION } from '../kit/whereabouts.ts';
 import type { Cost } from './child.ts';
 import type { Burst, BurstHalf } from './kube-bursts.ts';
 import type { CallsRow } from './kube-calls.ts';
 import { COST_BASE, type Scale } from './kube-cost.ts';
-import type { Filled, Load } from './kube-load.ts';
+import type { Filled, ListCost, Load } from './kube-load.ts';
 import { table } from './report.ts';
 import type { Timing } from './timings.ts';
 
 const ms = ({ wallMs, cpuMs }: Cost) => `${wallMs.toFixed(0)} (${cpuMs.toFixed(0)})`;
 const ratio = (mine: Cost, other: Cost) =>
   `${(mine.wallMs / other.wallMs).toFixed(2)} (${(mine.cpuMs / other.cpuMs).toFixed(2)})`;
+
+export const versions = (kubernetes: string): string =>
+  `Kubernetes ${kubernetes}, API server and etcd on the same cores as the plugins; Whereabouts ${WHEREABOUTS_VERSION}.`;
 
 export function costTable(timings: readonly Timing[]): string {
   const base = timings.find(({ name }) => name === COST_BASE);
@@ -77,9 +81,10 @@ export function burstTable(bursts: readonly Burst[]): string {
 }
 
 export function loadTable(filled: Filled, load: Load): string {
-  const { nodes, idle, kubelets, agents, churn, memory, ordinary, leader } = load;
+  const { nodes, idle, kubelets, agents, churn, lists, ordinary, leader } = load;
   const own = agents - kubelets;
   const watchUs = ((churn.watched - churn.alone) * 1000) / (nodes + 1) / 2;
+  const list = ({ serverMs, kilobytes }: ListCost) => `${serverMs.toFixed(1)}, ${kilobytes.toFixed(0)}`;
   const rows: readonly (readonly [string, string])[] = [
     ['a lease in etcd, bytes', filled.etcdBytes.toFixed(0)],
     [`${filled.leases} leases in etcd, MB`, ((filled.etcdBytes * filled.leases) / 1e6).toFixed(1)],
@@ -91,7 +96,10 @@ export function loadTable(filled: Filled, load: Load): string {
     [`and with ${nodes} agents`, agents.toFixed(1)],
     ['agents : kubelets', (own / (kubelets - idle)).toFixed(2)],
     ['one agent, CPU ms of API server and etcd a second', (own / nodes).toFixed(3)],
-    ['one agent, MB of the API server', ((memory.after - memory.before) / nodes).toFixed(2)],
+    ['one agent, goroutines of the API server', (load.goroutines / nodes).toFixed(1)],
+    ['one agent, kB of their stacks', ((load.stackMb * 1000) / nodes).toFixed(0)],
+    ['list of the names of a /24 (100), CPU ms of API server and etcd, kB', list(lists.small)],
+    ['list of the names of a /19 (5,000)', list(lists.full)],
     ['a claim and its release, CPU ms of API server and etcd, nobody watching', churn.alone.toFixed(2)],
     [`the same, ${nodes} agents watching`, churn.watched.toFixed(2)],
     ['one change for one agent that watches, CPU µs', watchUs.toFixed(1)],
