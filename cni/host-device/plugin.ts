@@ -13,6 +13,9 @@ import {
 import { expectedOf } from '../../pkg/attach/interface-result.ts';
 import { forwardCheck, forwardStatus, refuseCircle } from '../../pkg/attach/ipam.ts';
 import { moveIntoPod, saveDevice } from '../../pkg/attach/put-device.ts';
+import type { RdmaDeps } from '../../pkg/attach/rdma-device.ts';
+import { moveRdma, planRdma, rdmaDifferences, retractRdma, savedRdma } from '../../pkg/attach/rdma-device.ts';
+import type { Retract } from '../../pkg/attach/retract.ts';
 import { createRetractDevice } from '../../pkg/attach/retract-device.ts';
 import { isDevice, readSaved } from '../../pkg/attach/saved-device.ts';
 import { ofThisBoot } from '../../pkg/attach/this-boot.ts';
@@ -27,32 +30,31 @@ import { vfsInUse } from './vfs-in-use.ts';
 
 const NAME = 'host-device';
 
-export interface HostDeviceDeps extends AttachDeps {
+export interface HostDeviceDeps extends AttachDeps, RdmaDeps {
   readonly sysfs: Sysfs;
 }
 
 export function createHostDevice(deps: HostDeviceDeps): Plugin<HostDeviceConfig> {
-  const retract = retractDeviceInfo(ofThisBoot(createRetractDevice(deps.kernel)));
+  const retract = createRetract(deps);
   return {
     name: NAME,
     summary: 'moves a NIC of the host into the pod, and back as it was',
     config: hostDeviceConfig,
     add: (call) => add(deps, call),
     del: (call: DelCall<HostDeviceConfig>) =>
-      detachInterface(
-        deps,
-        call,
-        NAME,
-        retractDeviceInfo(ofThisBoot(createRetractDevice(deps.kernel, call.config.device))),
-      ),
+      detachInterface(deps, call, NAME, createRetract(deps, call.config.device)),
     check: (call) => check(deps, call),
     status: (call) => status(deps, call),
     gc: (call: GcCall<HostDeviceConfig>) => collectInterfaces(deps, call, NAME, retract),
   };
 }
 
+/** @param homeName where the store is lost */
+const createRetract = (deps: HostDeviceDeps, homeName?: string): Retract =>
+  retractDeviceInfo(ofThisBoot(retractRdma(deps, createRetractDevice(deps.kernel, homeName))));
+
 async function add(deps: HostDeviceDeps, call: AddCall<HostDeviceConfig>): Promise<CniResult> {
-  const retract = retractDeviceInfo(ofThisBoot(createRetractDevice(deps.kernel)));
+  const retract = createRetract(deps);
   const located = locateFree(deps, call, retract);
   const { pci } = located;
   refuseVfsInUse(deps, call, located);
@@ -73,14 +75,22 @@ async function add(deps: HostDeviceDeps, call: AddCall<HostDeviceConfig>): Promi
   }
   const host = deps.kernel.host();
   refuseInUse(call, located.link, readHostNetwork(host));
+  const wish = call.config.manifold.rdma;
+  const rdma = planRdma(deps, { wish, names: rdmaNames(deps.sysfs, located), what: located.link.name });
   return attachInterface(deps, call, {
     ...what,
-    save: () => ({ ...saveDevice(host, located.link), ...savedDeviceInfo(info) }),
+    save: () => ({ ...saveDevice(host, located.link), ...savedDeviceInfo(info), ...savedRdma(rdma) }),
     put: (pod, saved) => {
-      const link = moveIntoPod(host, pod, located.link.index, call.ifname);
-      return told({ link, saved: { ...saved, index: link.index } });
+      const moved = moveRdma(deps, wish, rdma, pod, call.log);
+      const link = moveIntoPod(host, pod, located.link, call.ifname);
+      return told({ link, saved: { ...saved, index: link.index, ...savedRdma(moved) } });
     },
   });
+}
+
+function rdmaNames(sysfs: Sysfs, { link, pci }: Extract<Located, { kind: 'link' }>): readonly string[] {
+  if (link.device?.bus === 'auxiliary') return sysfs.auxiliary(link.device.name)?.rdmaDevices ?? [];
+  return pci?.rdmaDevices ?? [];
 }
 
 function refuseVfsInUse(
@@ -121,6 +131,9 @@ async function check(deps: HostDeviceDeps, call: CheckCall<HostDeviceConfig>): P
         'check-failed',
         `Cannot confirm ${call.ifname}: it is not ${saved.host.name} of the host, which ADD moved there`,
       );
+    const wrong = rdmaDifferences(deps, record.saved, pod);
+    if (wrong.length > 0)
+      throw new ManifoldError('check-failed', `Cannot confirm ${call.ifname}: ${wrong.join('; ')}`);
   } finally {
     pod.close();
   }

@@ -2,7 +2,8 @@
 import * as v from 'valibot';
 import { ipamKey, linkName } from '../../pkg/attach/config-keys.ts';
 import { macSchema } from '../../pkg/attach/mac-schema.ts';
-import { manifoldOptions } from '../../pkg/cni/manifold-options.ts';
+import { oneOf } from '../../pkg/cni/fields.ts';
+import { manifoldEntries } from '../../pkg/cni/manifold-options.ts';
 
 const MODES = ['bridge', 'private', 'vepa', 'passthru'] as const;
 
@@ -19,7 +20,17 @@ export const macvlanConfig = v.object({
   bcqueuelen: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(0xffffffff)), 0),
   ipam: ipamKey,
   runtimeConfig: v.optional(v.object({ mac: v.optional(macSchema) })),
-  manifold: manifoldOptions,
+  manifold: v.optional(
+    v.object(
+      {
+        ...manifoldEntries,
+        /** require: the pod must be able to use RDMA over the parent's device. auto and off: it is not looked at. */
+        rdma: v.optional(oneOf(['auto', 'require', 'off']), 'auto'),
+      },
+      'must be an object',
+    ),
+    {},
+  ),
 });
 
 export type MacvlanConfig = v.InferOutput<typeof macvlanConfig>;

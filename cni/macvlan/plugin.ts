@@ -6,6 +6,7 @@ import { collectInterfaces, detachInterface } from '../../pkg/attach/detach-inte
 import { expectedOf } from '../../pkg/attach/interface-result.ts';
 import { forwardCheck, forwardStatus, refuseCircle } from '../../pkg/attach/ipam.ts';
 import { requestedMac } from '../../pkg/attach/mac-schema.ts';
+import type { RdmaDeps } from '../../pkg/attach/rdma-device.ts';
 import type { AddCall, Call, CheckCall, Plugin } from '../../pkg/cni/plugin.ts';
 import { isManifoldError, ManifoldError } from '../../pkg/errors/manifold-error.ts';
 import { applySteps } from '../../pkg/kernel/apply.ts';
@@ -15,11 +16,14 @@ import { NOTHING_THERE, planInterface } from '../../pkg/kernel/plan.ts';
 import { type MacvlanConfig, macvlanConfig } from './config.ts';
 import { findParent, findParentUp } from './parent.ts';
 import { macCandidates, wantedMacvlan } from './plan.ts';
+import { requireRdma } from './require-rdma.ts';
 import { retractMacvlan } from './retract.ts';
 
 const NAME = 'macvlan';
 
-export function createMacvlan(deps: AttachDeps): Plugin<MacvlanConfig> {
+export type MacvlanDeps = AttachDeps & RdmaDeps;
+
+export function createMacvlan(deps: MacvlanDeps): Plugin<MacvlanConfig> {
   return {
     name: NAME,
     summary: 'gives the pod a macvlan over a NIC of the host',
@@ -32,11 +36,12 @@ export function createMacvlan(deps: AttachDeps): Plugin<MacvlanConfig> {
   };
 }
 
-function add(deps: AttachDeps, call: AddCall<MacvlanConfig>) {
+function add(deps: MacvlanDeps, call: AddCall<MacvlanConfig>) {
   const { config } = call;
   const requested = requestedMac(config, call.args);
   // Checked before anything is written or made; in the pod's namespace the parent is found when it is open.
-  if (!config.linkInContainer) findParentUp(deps.kernel.host(), config, call.network);
+  const host = deps.kernel.host();
+  if (!config.linkInContainer) requireRdma(deps, call, host, findParentUp(host, config, call.network));
   const macs = macCandidates(config, requested, {
     podUid: podOf(call.args).uid,
     containerId: call.containerId,
@@ -55,7 +60,7 @@ function add(deps: AttachDeps, call: AddCall<MacvlanConfig>) {
 
 /** Created in the pod's namespace under its final name, and brought up: only then does the kernel compare MACs. */
 function put(
-  deps: AttachDeps,
+  deps: MacvlanDeps,
   call: AddCall<MacvlanConfig>,
   pod: Namespace,
   macs: readonly (string | undefined)[],
@@ -63,6 +68,7 @@ function put(
   const { config, ifname } = call;
   const place = config.linkInContainer ? pod : deps.kernel.host();
   const parent = findParentUp(place, config, call.network);
+  if (config.linkInContainer) requireRdma(deps, call, place, parent);
   const [mac, ...others] = macs;
   const wanted = wantedMacvlan(config, parent, ifname, mac);
   const report = (text: string) => call.log.error('could not undo', { ifname, reason: text });
@@ -90,7 +96,7 @@ function put(
   }
 }
 
-async function check(deps: AttachDeps, call: CheckCall<MacvlanConfig>): Promise<void> {
+async function check(deps: MacvlanDeps, call: CheckCall<MacvlanConfig>): Promise<void> {
   await forwardCheck(call);
   const pod = deps.kernel.open(call.netns);
   try {
@@ -105,12 +111,13 @@ async function check(deps: AttachDeps, call: CheckCall<MacvlanConfig>): Promise<
   }
 }
 
-async function status(deps: AttachDeps, call: Call<MacvlanConfig>): Promise<void> {
+async function status(deps: MacvlanDeps, call: Call<MacvlanConfig>): Promise<void> {
   const host = deps.kernel.host();
   try {
-    if (!call.config.linkInContainer) findParentUp(host, call.config, call.network);
+    if (!call.config.linkInContainer)
+      requireRdma(deps, call, host, findParentUp(host, call.config, call.network));
   } catch (error) {
-    if (!isManifoldError(error, 'not-found', 'bad-config', 'kernel')) throw error;
+    if (!isManifoldError(error, 'not-found', 'bad-config', 'kernel', 'unsupported-field')) throw error;
     throw new ManifoldError('unavailable', error.message, {
       cause: error,
       ...(error.hint ? { hint: error.hint } : {}),

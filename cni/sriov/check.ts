@@ -3,8 +3,9 @@ import { checkInterface } from '../../pkg/attach/check-interface.ts';
 import { describePod, podOf } from '../../pkg/attach/deps.ts';
 import { expectedOf } from '../../pkg/attach/interface-result.ts';
 import { forwardCheck } from '../../pkg/attach/ipam.ts';
+import { rdmaDifferences } from '../../pkg/attach/rdma-device.ts';
 import { isDevice, readSaved } from '../../pkg/attach/saved-device.ts';
-import type { CheckCall } from '../../pkg/cni/plugin.ts';
+import type { CheckCall, JsonObject } from '../../pkg/cni/plugin.ts';
 import { isManifoldError, ManifoldError } from '../../pkg/errors/manifold-error.ts';
 import type { SriovConfig } from './config.ts';
 import { openPhysicalFunction } from './physical-function.ts';
@@ -21,22 +22,25 @@ export async function check(deps: SriovDeps, call: CheckCall<SriovConfig>): Prom
   if (record === undefined || saved === undefined)
     throw failed(call, 'this node has no record of it', 'Recreate the pod to attach it again.');
   const device = readSaved(record.saved);
-  if (device !== undefined) checkInPod(deps, call, device);
+  if (device !== undefined) checkInPod(deps, call, device, record.saved);
   const wrong = checkFunction(deps, saved);
   if (wrong.length > 0) throw failed(call, `virtual function ${saved.pci}: ${wrong.join('; ')}`);
 }
 
 function checkInPod(
-  { kernel }: SriovDeps,
+  deps: SriovDeps,
   call: CheckCall<SriovConfig>,
   device: NonNullable<ReturnType<typeof readSaved>>,
+  saved: JsonObject,
 ): void {
-  const pod = kernel.open(call.netns);
+  const pod = deps.kernel.open(call.netns);
   try {
     checkInterface(call, pod, expectedOf(call));
     const link = pod.link({ name: call.ifname });
     if (link !== undefined && !isDevice(device, link, call.ifname))
       throw failed(call, `it is not ${device.host.name} of the host, which ADD moved there`);
+    const wrong = rdmaDifferences(deps, saved, pod);
+    if (wrong.length > 0) throw failed(call, wrong.join('; '));
   } finally {
     pod.close();
   }

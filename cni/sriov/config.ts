@@ -3,6 +3,7 @@ import * as v from 'valibot';
 import { deviceId, ipamKey } from '../../pkg/attach/config-keys.ts';
 import { deviceInfoFile } from '../../pkg/attach/device-info.ts';
 import { macSchema } from '../../pkg/attach/mac-schema.ts';
+import { rdmaKey } from '../../pkg/attach/rdma-device.ts';
 import { absolutePath, flag, integerFrom, oneOf } from '../../pkg/cni/fields.ts';
 import { manifoldEntries } from '../../pkg/cni/manifold-options.ts';
 import { isJsonObject } from '../../pkg/cni/network-config.ts';
@@ -52,6 +53,7 @@ const keys = v.object({
       force: v.optional(flag(), false),
       /** In a virtual machine, where no physical function is seen: the hypervisor has set VLAN, rates and the like. */
       hypervisorConfigures: v.optional(flag(), false),
+      rdma: rdmaKey,
     }),
     {},
   ),

@@ -12,6 +12,7 @@ import { freeDevice } from '../../pkg/attach/free-device.ts';
 import { forwardStatus, refuseCircle } from '../../pkg/attach/ipam.ts';
 import { requestedMac } from '../../pkg/attach/mac-schema.ts';
 import { moveIntoPod, saveDevice } from '../../pkg/attach/put-device.ts';
+import { moveRdma, planRdma, retractRdma, savedRdma } from '../../pkg/attach/rdma-device.ts';
 import type { Retract } from '../../pkg/attach/retract.ts';
 import { ofThisBoot } from '../../pkg/attach/this-boot.ts';
 import type { AddCall, AttachmentCall, Call, Plugin } from '../../pkg/cni/plugin.ts';
@@ -29,7 +30,7 @@ import { vfDoor } from './vf-door.ts';
 const NAME = 'sriov';
 
 export function createSriov(deps: SriovDeps): Plugin<SriovConfig> {
-  const retract = retractDeviceInfo(ofThisBoot(createRetractVf(deps)));
+  const retract = retractDeviceInfo(ofThisBoot(retractRdma(deps, createRetractVf(deps))));
   return {
     name: NAME,
     summary: 'moves an SR-IOV virtual function into the pod, and back as it was',
@@ -52,6 +53,8 @@ async function add(deps: SriovDeps, call: AddCall<SriovConfig>, retract: Retract
   refuseImpossible(deps, call, vf, pf, door);
   const host = deps.kernel.host();
   const info = call.config.runtimeConfig?.CNIDeviceInfoFile;
+  const wish = call.config.manifold.rdma;
+  const rdma = planRdma(deps, { wish, names: vf.pci.rdmaDevices, what: vf.pci.address });
   return await attachInterface(deps, call, {
     plugin: NAME,
     device: vfKey(vf.pci.address),
@@ -59,14 +62,16 @@ async function add(deps: SriovDeps, call: AddCall<SriovConfig>, retract: Retract
       ...(vf.host === undefined ? { outside: true } : saveDevice(host, vf.host.link)),
       ...saveVf(deps, call.config, vf, mac, door),
       ...savedDeviceInfo(info),
+      ...savedRdma(rdma),
     }),
     put: (pod, before): Put => {
       const found = configure(deps, call.config, vf, mac, { door, settings: before.vf?.set ?? [] });
-      const saved = { ...before, ...found };
+      const moved = moveRdma(deps, wish, rdma, pod, call.log);
+      const saved = { ...before, ...found, ...savedRdma(moved) };
       const extra = { pciID: vf.pci.address };
       writeDeviceInfo(info, pciDeviceInfo(vf.pci));
       if (vf.host === undefined) return { link: undefined, saved, extra: { ...extra, ...knownMac(door) } };
-      const link = moveIntoPod(host, pod, vf.host.link.index, call.ifname);
+      const link = moveIntoPod(host, pod, vf.host.link, call.ifname);
       return { link, saved: { ...saved, index: link.index }, extra };
     },
     putUndoesItself: false,

@@ -1,6 +1,7 @@
 // Brings a virtual function back and makes it what it was, in two places: its interface, and its physical function.
 // What cannot be put back is said, and the record stays: nothing is forgotten.
 import type { AttachDeps } from '../../pkg/attach/deps.ts';
+import type { RdmaDeps } from '../../pkg/attach/rdma-device.ts';
 import { restoreDevice } from '../../pkg/attach/restore-device.ts';
 import type { Retract, RetractTarget } from '../../pkg/attach/retract.ts';
 import { bringHome } from '../../pkg/attach/retract-device.ts';
@@ -16,7 +17,7 @@ import { readSavedVf, type SavedSettings, type SavedVf } from './saved-vf.ts';
 import { settingsBack } from './settings.ts';
 import { restoreSettings, vfDoor } from './vf-door.ts';
 
-export interface SriovDeps extends AttachDeps {
+export interface SriovDeps extends AttachDeps, RdmaDeps {
   readonly sysfs: Sysfs;
 }
 

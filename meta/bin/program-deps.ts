@@ -1,6 +1,8 @@
 // What every shipped program stands on: the real kernel, sysfs, and store and API client made once a process.
 import type { AttachDeps, StoreLocation } from '../../pkg/attach/deps.ts';
 import { createKernel } from '../../pkg/kernel/linux-kernel.ts';
+import { openRdma } from '../../pkg/kernel/linux-rdma.ts';
+import type { OpenRdma } from '../../pkg/kernel/rdma.ts';
 import type { KubeClient } from '../../pkg/kube/kube-client.ts';
 import { openKubeClient } from '../../pkg/kube/open-kube-client.ts';
 import type { Logger } from '../../pkg/log/logger.ts';
@@ -10,6 +12,7 @@ import { openNodeStore } from '../../pkg/state/open-node-store.ts';
 
 export interface ProgramDeps extends AttachDeps {
   readonly sysfs: Sysfs;
+  readonly rdma: OpenRdma;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
   /**
@@ -25,6 +28,7 @@ export function createProgramDeps(log: Logger, step: (name: string) => void = ()
   return {
     kernel: createKernel(),
     sysfs: createSysfs(),
+    rdma: openRdma,
     openStore({ stateDir, runDir }: StoreLocation) {
       const opened = stores.get(stateDir) ?? openNodeStore(stateDir, { runDirectory: runDir, log });
       stores.set(stateDir, opened);

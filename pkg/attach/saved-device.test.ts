@@ -15,6 +15,7 @@ const NIC: Link = {
     up: true,
     running: true,
     loopback: false,
+    infiniband: false,
     promisc: false,
     allmulti: false,
     multicast: true,

@@ -100,6 +100,8 @@ export interface Link {
   /** IFF_LOWER_UP: carrier. */
   readonly running: boolean;
   readonly loopback: boolean;
+  /** ARPHRD_INFINIBAND: IPoIB, whose MAC has 20 bytes and is not ours to set. */
+  readonly infiniband: boolean;
   readonly promisc: boolean;
   readonly allmulti: boolean;
   readonly multicast: boolean;

@@ -60,6 +60,9 @@ const IFF_ALLMULTI = 0x200;
 const IFF_MULTICAST = 0x1000;
 const IFF_LOWER_UP = 0x10000;
 
+/** ifi_type, include/uapi/linux/if_arp.h. */
+const ARPHRD_INFINIBAND = 32;
+
 const HEADER_BYTES = 16;
 /** IFNAMSIZ less the NUL: a longer name can only be an alternative one. */
 const MAX_NAME = 15;
@@ -114,6 +117,7 @@ export function parseLink(payload: Buffer): Link {
     up: (flags & IFF_UP) !== 0,
     running: (flags & IFF_LOWER_UP) !== 0,
     loopback: (flags & IFF_LOOPBACK) !== 0,
+    infiniband: payload.readUInt16LE(2) === ARPHRD_INFINIBAND,
     promisc: (flags & IFF_PROMISC) !== 0,
     allmulti: (flags & IFF_ALLMULTI) !== 0,
     multicast: (flags & IFF_MULTICAST) !== 0,

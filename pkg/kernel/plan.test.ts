@@ -18,6 +18,7 @@ const link: Link = {
   up: true,
   running: true,
   loopback: false,
+  infiniband: false,
   promisc: false,
   allmulti: false,
   multicast: true,

@@ -76,6 +76,7 @@ describe('reading links', () => {
       up: true,
       running: true,
       loopback: false,
+      infiniband: false,
       promisc: true,
       allmulti: true,
       multicast: false,
