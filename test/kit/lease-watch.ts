@@ -1,48 +1,103 @@
-// The invariant over all leases of a cluster, checked at every event: no lease of a pod that lives is ended or given to
-// another, and no address has two holders.
+// What the API server says of leases and pods, event after event, held against what must be so at that moment: whoever
+// may still use an address has it.
+import { setTimeout as sleep } from 'node:timers/promises';
 import { IP_LEASES, type IpLease } from '../../ipam/ip-lease.ts';
-import type { KubeClient } from '../../pkg/kube/kube-client.ts';
+import { PODS } from '../../meta/agent/seen-pod.ts';
+import type { KubeClient, KubeObject, KubeResource, RawObject } from '../../pkg/kube/kube-client.ts';
 
-export class LeaseWatch implements AsyncDisposable {
-  /** UIDs of owners whose leases nobody may end: kept by the test, before it does what follows from it. */
-  readonly living = new Set<string>();
-  /** What was seen that must not be. */
-  readonly faults: string[] = [];
-  /** How many events were seen. */
-  events = 0;
+/** An owner that has an address, from one revision of etcd to another: it is one number for all objects. */
+export interface Life {
+  readonly address: string;
+  readonly uid: string;
+  /** Of the lease as its ADD wrote it. */
+  readonly from: bigint;
+  /** The last at which nobody had begun to end it. */
+  to?: bigint;
+}
+
+interface Seen {
+  readonly revision: bigint;
+  /** Undefined: nobody holds it. */
+  readonly holder: string | undefined;
+}
+
+export class LeaseWatch {
+  readonly lives: Life[] = [];
+  /** Sentences. */
+  readonly faults = new Set<string>();
+  events = { leases: 0, pods: 0 };
+  readonly #client: KubeClient;
   readonly #stop = new AbortController();
-  readonly #holders = new Map<string, string>();
-  readonly #ended: Promise<void>;
+  readonly #history = new Map<string, Seen[]>();
+  #running: Promise<unknown> = Promise.resolve();
 
-  private constructor(client: KubeClient, resourceVersion: string) {
-    this.#ended = this.#follow(client, resourceVersion);
+  constructor(client: KubeClient) {
+    this.#client = client;
   }
 
-  static async start(client: KubeClient): Promise<LeaseWatch> {
-    const { resourceVersion } = await client.list(IP_LEASES);
-    return new LeaseWatch(client, resourceVersion);
+  async start(): Promise<void> {
+    const { resourceVersion } = await this.#client.list(PODS);
+    this.#running = Promise.all([
+      this.#follow<IpLease>(IP_LEASES, resourceVersion, ({ metadata, spec }, isGone) => {
+        this.events.leases++;
+        const holder = isGone || spec.phase !== 'Held' ? undefined : spec.owner.uid;
+        const seen = { revision: BigInt(metadata.resourceVersion ?? 0), holder };
+        this.#history.set(spec.address, [...(this.#history.get(spec.address) ?? []), seen]);
+      }),
+      this.#follow<RawObject>(PODS, resourceVersion, () => {
+        this.events.pods++;
+      }),
+    ]);
   }
 
-  async #follow(client: KubeClient, resourceVersion: string): Promise<void> {
-    const { signal } = this.#stop;
-    for await (const event of client.watch<IpLease>(IP_LEASES, { resourceVersion, signal })) {
+  /** The newest revision. */
+  async revision(): Promise<bigint> {
+    const { resourceVersion } = await this.#client.list(PODS, { pageSize: 1, namespace: 'default' });
+    return BigInt(resourceVersion);
+  }
+
+  begin(life: Life): Life {
+    this.lives.push(life);
+    return life;
+  }
+
+  /** Before anything is done that may end it. */
+  async end(life: Life): Promise<void> {
+    life.to ??= await this.revision();
+  }
+
+  /** When it has seen all that is there by now. */
+  async stop(): Promise<void> {
+    const last = await this.revision();
+    await sleep(500);
+    this.#stop.abort();
+    await this.#running;
+    this.#check();
+    for (const life of this.lives) life.to ??= last;
+    this.#check();
+  }
+
+  async #follow<T extends KubeObject>(
+    resource: KubeResource,
+    resourceVersion: string,
+    onEvent: (object: T, isGone: boolean) => void,
+  ): Promise<void> {
+    const watch = this.#client.watch<T>(resource, { resourceVersion, signal: this.#stop.signal });
+    for await (const event of watch) {
       if (event.type === 'BOOKMARK') continue;
-      this.events++;
-      const { name } = event.object.metadata;
-      const { owner, phase } = event.object.spec;
-      const before = this.#holders.get(name);
-      const now = event.type === 'DELETED' || phase !== 'Held' ? undefined : owner.uid;
-      if (before !== undefined && before !== now && this.living.has(before))
-        this.faults.push(
-          `${name} of ${before}, which lives, ${now === undefined ? 'was ended' : `went to ${now}`}`,
-        );
-      if (now === undefined) this.#holders.delete(name);
-      else this.#holders.set(name, now);
+      onEvent(event.object, event.type === 'DELETED');
+      this.#check();
     }
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#stop.abort();
-    await this.#ended;
+  #check(): void {
+    for (const life of this.lives)
+      for (const { revision, holder } of this.#history.get(life.address) ?? []) {
+        if (revision < life.from || (life.to !== undefined && revision > life.to)) continue;
+        if (holder !== life.uid)
+          this.faults.add(
+            `${life.address} of ${life.uid} (from ${life.from} to ${life.to}) was ${holder ?? 'free'} at ${revision}`,
+          );
+      }
   }
 }

@@ -1,81 +1,157 @@
-// Pods are deleted and made again by the hundred while agents reclaim: no address of a pod that lives is ever freed.
+// The 100 pods of a StatefulSet are deleted and made again, in random order and in every way in which that happens, while
+// the agents of three nodes reclaim: no address that a living pod may use is ever freed or given to another.
 import { beforeAll, expect, test } from 'vitest';
-import type { IpLease } from '../../ipam/ip-lease.ts';
-import { AgentNode, eventually, HURRIED, readLeases } from '../kit/agent-node.ts';
+import { AgentNode, eventually, readLeases } from '../kit/agent-node.ts';
 import { applyManifests } from '../kit/control-plane/apply-manifests.ts';
 import type { Cluster } from '../kit/control-plane/cluster.ts';
 import { createNamespace, createPod, deletePod } from '../kit/control-plane/objects.ts';
 import { sharedCluster } from '../kit/control-plane/shared-cluster.ts';
-import { LeaseWatch } from '../kit/lease-watch.ts';
+import { LeaseWatch, type Life } from '../kit/lease-watch.ts';
+
+const PODS = 100;
+const AT_ONCE = 6;
+
+/** Of the pods with an even ordinal, and of the others, whose addresses are kept for them. */
+const DEFINITIONS = [
+  { range: '10.66.0.0/24' },
+  { range: '10.66.0.0-10.66.1.255/23', sticky: '10m' },
+] as const;
 
 let cluster: Cluster;
+let namespace: string;
 beforeAll(async () => {
   cluster = await sharedCluster();
   await applyManifests(cluster, ['crds/iplease.yaml', 'crds/ippool.yaml']);
+  namespace = await createNamespace(cluster);
 });
 
-interface Running {
-  readonly node: AgentNode;
+interface Pod {
+  readonly name: string;
   readonly uid: string;
-  readonly sandbox: { readonly container: string };
+  readonly node: AgentNode;
+  readonly container: string;
+  readonly life: Life;
 }
 
-const held = async (range: string): Promise<IpLease[]> =>
-  [...(await readLeases(cluster)).values()].filter(
-    ({ spec }) => spec.subnet === range && spec.phase === 'Held',
-  );
+const WAYS = ['in order', 'DEL late', 'no DEL', 'new sandbox'] as const;
 
-test.each([
-  [100, 'as any other', {}],
-  [30, 'whose addresses wait for them', { sticky: '10m' }],
-])('%i pods of a StatefulSet, %s, roll over while the agents reclaim', async (count, _, terms) => {
-  const namespace = await createNamespace(cluster);
-  await using one = await AgentNode.join(cluster);
-  await using two = await AgentNode.join(cluster);
-  for (const node of [one, two]) node.startAgent();
-  const range = 'sticky' in terms ? '10.81.0.0/23' : '10.80.0.0/23';
-  await using watch = await LeaseWatch.start(one.client);
-  const start = async (ordinal: number, node: AgentNode, round: number): Promise<Running> => {
+class StatefulSet {
+  readonly pods = new Map<number, Pod>();
+  readonly #nodes: readonly AgentNode[];
+  readonly #watch: LeaseWatch;
+  #sandboxes = 0;
+
+  constructor(nodes: readonly AgentNode[], watch: LeaseWatch) {
+    this.#nodes = nodes;
+    this.#watch = watch;
+  }
+
+  async start(ordinal: number): Promise<Pod> {
+    const node = anyOf(this.#nodes);
     const name = `web-${ordinal}`;
     const uid = await createPod(cluster, { namespace, name, node: node.name });
-    watch.living.add(uid);
-    const sandbox = { container: `c-${ordinal}-${round}`, namespace, name, uid };
-    await node.add({ range, ...terms }, sandbox);
-    return { node, uid, sandbox };
-  };
-  const stop = async (ordinal: number, { node, uid, sandbox }: Running): Promise<void> => {
-    watch.living.delete(uid);
-    // Every third DEL comes in time, every third after the next pod of the name has begun, every third never.
-    if (ordinal % 3 === 0) await node.del(sandbox);
-    await deletePod(cluster, namespace, `web-${ordinal}`);
-    node.endSandbox(sandbox.container);
-  };
-  const before = new Map<string, string>();
-  const running = new Map<number, Running>();
-  for (let ordinal = 0; ordinal < count; ordinal++)
-    running.set(ordinal, await start(ordinal, ordinal % 2 === 0 ? one : two, 0));
-  for (const { spec } of await held(range)) before.set(spec.owner.podName ?? '', spec.address);
-  for (const [ordinal, old] of [...running]) {
-    await stop(ordinal, old);
-    // A pod may come back on another node.
-    const node = ordinal % 5 === 0 ? (old.node === one ? two : one) : old.node;
-    running.set(ordinal, await start(ordinal, node, 1));
-    if (ordinal % 3 === 1) await old.node.del(old.sandbox);
+    return this.#add(ordinal, { name, uid, node });
   }
-  // What the last of them left is ended too, and nothing else.
-  const leases = await eventually(
-    () => held(range),
-    (all) => all.length === count,
-  );
-  await new Promise((resolve) => setTimeout(resolve, HURRIED.suspect + 3 * HURRIED.pass));
-  expect(watch.faults).toEqual([]);
-  expect(watch.events).toBeGreaterThan(2 * count);
-  expect(new Set((await held(range)).map(({ spec }) => spec.owner.uid))).toEqual(
-    new Set([...running.values()].map(({ uid }) => uid)),
-  );
-  if ('sticky' in terms) {
-    const kept = leases.filter(({ spec }) => before.get(spec.owner.podName ?? '') === spec.address);
-    // Where no DEL had come in time the old one was still held when the next pod asked.
-    expect(kept.length).toBeGreaterThanOrEqual(count / 3);
+
+  async roll(ordinal: number, way: (typeof WAYS)[number]): Promise<void> {
+    const pod = this.pods.get(ordinal) as Pod;
+    const { node, name, container, life } = pod;
+    const sandbox = { ...sandboxOf(pod), container };
+    if (way === 'new sandbox') {
+      node.endSandbox(container);
+      const { life: again } = await this.#add(ordinal, pod);
+      expect(again.address).toBe(life.address);
+      await node.del(sandbox);
+      return;
+    }
+    if (way === 'in order') {
+      await this.#watch.end(life);
+      await node.del(sandbox);
+      node.endSandbox(container);
+      await deletePod(cluster, namespace, name);
+      const next = await this.start(ordinal);
+      if (ordinal % 2 === 1) expect(next.life.address).toBe(life.address);
+      return;
+    }
+    await deletePod(cluster, namespace, name);
+    if (way === 'no DEL') {
+      await this.#watch.end(life);
+      node.endSandbox(container);
+      await this.start(ordinal);
+      return;
+    }
+    // The old pod's sandbox still answers, while the new one begins.
+    await this.start(ordinal);
+    await this.#watch.end(life);
+    await node.del(sandbox);
+    node.endSandbox(container);
   }
-});
+
+  async #add(ordinal: number, { name, uid, node }: Pick<Pod, 'name' | 'uid' | 'node'>): Promise<Pod> {
+    const container = `c-${this.#sandboxes++}`;
+    const sandbox = { ...sandboxOf({ name, uid }), container };
+    const [address = ''] = await node.add(DEFINITIONS[ordinal % 2] ?? DEFINITIONS[0], sandbox);
+    const row = node.rows().find((one) => one.address === address);
+    const before = this.pods.get(ordinal);
+    const from = BigInt(row?.object?.resourceVersion ?? 0);
+    const life = before?.uid === uid ? before.life : this.#watch.begin({ address, uid, from });
+    const pod = { name, uid, node, container, life };
+    this.pods.set(ordinal, pod);
+    return pod;
+  }
+}
+
+const sandboxOf = ({ name, uid }: Pick<Pod, 'name' | 'uid'>) => ({ namespace, name, uid });
+const anyOf = <T>(list: readonly T[]): T => list[Math.floor(Math.random() * list.length)] as T;
+
+/** Some at a time, each once. */
+async function forEachPod(
+  ordinals: readonly number[],
+  work: (ordinal: number) => Promise<unknown>,
+): Promise<void> {
+  const left = [...ordinals];
+  const worker = async (): Promise<void> => {
+    for (let next = left.shift(); next !== undefined; next = left.shift()) await work(next);
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, worker));
+}
+
+test('100 pods are deleted and made again while agents reclaim: no address of a living one is freed or given to another', async () => {
+  await using first = await AgentNode.join(cluster);
+  await using second = await AgentNode.join(cluster);
+  await using third = await AgentNode.join(cluster);
+  const nodes = [first, second, third];
+  for (const node of nodes) node.startAgent();
+  const watch = new LeaseWatch(first.client);
+  await watch.start();
+  const set = new StatefulSet(nodes, watch);
+  const ordinals = Array.from({ length: PODS }, (_, ordinal) => ordinal);
+  await forEachPod(ordinals, (ordinal) => set.start(ordinal));
+  const shuffled = ordinals.toSorted(() => Math.random() - 0.5);
+  await forEachPod(shuffled, (ordinal) => set.roll(ordinal, anyOf(WAYS)));
+
+  const expected = [...set.pods.values()].map(({ life, uid }) => `${life.address} ${uid}`).sort();
+  const held = async () =>
+    [...(await readLeases(cluster)).values()]
+      .filter(({ spec }) => spec.phase === 'Held')
+      .map(({ spec }) => `${spec.address} ${spec.owner.uid}`)
+      .sort();
+  await eventually(held, (words) => words.length === expected.length, 60_000);
+  expect(await held()).toEqual(expected);
+  await watch.stop();
+  expect([...watch.faults]).toEqual([]);
+  expect(watch.events.leases).toBeGreaterThan(2 * PODS);
+  expect(watch.events.pods).toBeGreaterThan(PODS);
+
+  // All at once, without a word to anybody.
+  await forEachPod(ordinals, async (ordinal) => {
+    const { name, node, container } = set.pods.get(ordinal) as Pod;
+    await deletePod(cluster, namespace, name);
+    node.endSandbox(container);
+  });
+  await eventually(held, (words) => words.length === 0, 60_000);
+  await eventually(
+    () => nodes.flatMap((node) => node.rows().filter(({ state }) => state !== 'resting')),
+    (rows) => rows.length === 0,
+  );
+}, 300_000);
