@@ -1,6 +1,7 @@
 // Many claims at once, as when all pods of a job start, and then all releases at once. Nobody calls again: what fails
 // is counted.
 import { join } from 'node:path';
+import { stderr } from 'node:process';
 import { IP_LEASES, type IpLease } from '../../ipam/ip-lease.ts';
 import { theirPools } from '../kit/whereabouts-objects.ts';
 import { type Ended, runTogether } from './child.ts';
@@ -27,7 +28,9 @@ export interface Burst {
   readonly del: BurstHalf;
   /** Addresses that two were told. */
   readonly twice: number;
-  /** Addresses that are still held when all DELs have succeeded or failed. */
+  /** Addresses that are still held when all DELs are done. */
+  readonly late: number;
+  /** Of these, held also after one more ADD and DEL on each node. */
   readonly leaked: number;
 }
 
@@ -69,13 +72,27 @@ async function burst(
       serverMs: planeCpuMs(cluster.plane) - before,
       failed: ended.filter(({ status }) => status !== 0).length,
     };
+    sayFailures(`${name}, ${count} at once`, verb, ended);
     return [half, ended];
   };
   const [add, added] = all('ADD');
   const told = added.filter(({ status }) => status === 0).map(({ stdout }) => addressOf(stdout));
   const [del] = all('DEL');
-  const leaked = await heldIn(cluster, side, range);
-  return { name, count, add, del, twice: told.length - new Set(told).size, leaked };
+  const late = await heldIn(cluster, side, range);
+  if (late > 0)
+    for (const { place: node } of asked.slice(0, NODES))
+      for (const verb of ['ADD', 'DEL'])
+        runTogether([commands.ipam(side, verb, { place: node, range, pod: `later-${node.node}` })]);
+  const leaked = late === 0 ? 0 : await heldIn(cluster, side, range);
+  return { name, count, add, del, twice: told.length - new Set(told).size, late, leaked };
+}
+
+/** Once for each reason: what a process printed that did not end with 0. */
+function sayFailures(name: string, verb: string, ended: readonly Ended[]): void {
+  const failed = ended.filter(({ status }) => status !== 0);
+  const reasons = Map.groupBy(failed, ({ stdout }) => stdout.replaceAll(/[0-9]+/g, 'N').slice(0, 300));
+  for (const [reason, those] of reasons)
+    stderr.write(`bench: ${name}: ${those.length} of ${ended.length} ${verb} failed: ${reason}\n`);
 }
 
 const addressOf = (stdout: string): string =>

@@ -125,12 +125,12 @@ export async function measureLoad(cluster: BenchCluster): Promise<Load> {
       ...['--log-level', 'error'],
     ]);
   try {
+    const idle = await planeLoad(plane, OVER_SECONDS / 2);
     const alone = await churn(cluster);
     const lists = {
       small: await listNames(cluster, RANGES.small),
       full: await listNames(cluster, RANGES.full),
     };
-    const idle = await planeLoad(plane, OVER_SECONDS / 2);
     const order: AgentsOrder = { kubeconfig, nodes: NODES, withAgent: IN_ONE };
     const program = new URL('agents-program.ts', import.meta.url).pathname;
     const many = launch([program, JSON.stringify(order)]);

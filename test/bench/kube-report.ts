@@ -60,10 +60,10 @@ export function burstTable(bursts: readonly Burst[]): string {
   const times = (mine: number, other: number | undefined) => (other ? (mine / other).toFixed(2) : '');
   return table(
     [
-      ...['at once', 'case', 'ADD s', 'x', 'failed', 'DEL s', 'x', 'failed', 'twice', 'leaked'],
+      ...['at once', 'case', 'ADD s', 'x', 'failed', 'DEL s', 'x', 'failed', 'twice', 'late', 'leaked'],
       ...['CPU ms a pod', 'of the API server'],
     ],
-    bursts.map(({ name, count, add, del, twice, leaked }) => [
+    bursts.map(({ name, count, add, del, twice, late, leaked }) => [
       `${count}`,
       name,
       seconds(add),
@@ -73,6 +73,7 @@ export function burstTable(bursts: readonly Burst[]): string {
       times(del.wallMs, base(count)?.del.wallMs),
       `${del.failed}`,
       `${twice}`,
+      `${late}`,
       `${leaked}`,
       ((add.cpuMs + del.cpuMs) / count).toFixed(0),
       ((add.serverMs + del.serverMs) / count).toFixed(1),

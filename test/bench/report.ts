@@ -1,6 +1,6 @@
 // The measured numbers as the tables of docs/performance.md.
 import { readFileSync, statSync } from 'node:fs';
-import { arch, cpus, release, totalmem } from 'node:os';
+import { arch, cpus, loadavg, release, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { version } from 'node:process';
 import { zstdCompressSync } from 'node:zlib';
@@ -101,7 +101,7 @@ export function loadTable(): string {
 export function machine(rounds: number): string {
   const cpu = cpus();
   const date = new Date().toISOString().slice(0, 10);
-  return `${date}, Linux ${release()} ${arch()}, ${cpu.length} cores (${cpu[0]?.model.trim()}), ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${version}; medians of ${rounds} interleaved rounds.`;
+  return `${date}, Linux ${release()} ${arch()}, ${cpu.length} cores (${cpu[0]?.model.trim()}), ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${version}; load average ${loadavg()[0]?.toFixed(1)} before it; medians of ${rounds} interleaved rounds.`;
 }
 
 /** One line for each verb: what Node itself has to load for a macvlan with our IPAM. */
