@@ -13,7 +13,7 @@ STAMP := node_modules/.manifold-lock
 HOST_PATH := $(PATH)
 export PATH := $(dir $(NODE)):$(CURDIR)/node_modules/.bin:$(PATH)
 
-.PHONY: help install demo test test-oldest check build bench conformance format clean
+.PHONY: help install demo test stress test-oldest check build bench conformance format clean
 
 help: ## these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ demo: build ## plugs two pods into three networks each and shows it (root)
 
 test: build ## every test (root); the last line counts them
 	@$(NODE) build/run-tests.ts
+
+stress: install ## virtual functions moved in and out 200 times, at random, with kills (root; ROUNDS=200 SEED=n)
+	@MANIFOLD_VM_ROUNDS=$(or $(ROUNDS),200) $(if $(SEED),MANIFOLD_VM_SEED=$(SEED)) $(NODE) build/run-tests.ts --project vm -t 'under stress'
 
 test-oldest: build ## the tests against an API server, with the oldest Kubernetes that is supported (root)
 	@MANIFOLD_TEST_KUBERNETES=oldest $(NODE) build/run-tests.ts --project kube

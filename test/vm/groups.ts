@@ -11,6 +11,7 @@ import { sriovDrivers } from './cases/sriov-drivers.ts';
 import { sriovKeys, sriovRefusals } from './cases/sriov-keys.ts';
 import { sriovRaces } from './cases/sriov-races.ts';
 import { sriovStories } from './cases/sriov-stories.ts';
+import { sriovStress } from './cases/sriov-stress.ts';
 import { sriovTraffic } from './cases/sriov-traffic.ts';
 
 export const VM_GROUPS: readonly VmGroup[] = [
@@ -24,6 +25,7 @@ export const VM_GROUPS: readonly VmGroup[] = [
   sriovTraffic,
   sriovStories,
   sriovRaces,
+  sriovStress,
   sriovDrivers,
   hostDevice,
   rdma,

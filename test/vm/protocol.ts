@@ -4,9 +4,13 @@
 export const SELECTION_FILE = 'selection.json';
 export const BUNDLE_FILE = 'cases.cjs';
 
+/** What a case may be told from outside: `ROUNDS`, `SEED`. */
+export type VmSettings = Readonly<Record<string, string>>;
+
 export interface Selection {
   /** Ids of the cases to run, in any order. */
   readonly ids: readonly string[];
+  readonly settings: VmSettings;
 }
 
 export interface CaseFailure {
@@ -23,6 +27,8 @@ export type GuestEvent =
       readonly ms: number;
       readonly failure?: CaseFailure;
       readonly log: readonly string[];
+      /** Shown whether it failed or not. */
+      readonly told: readonly string[];
       /** The kernel's messages in that time: "[   12.345678] igb 0000:01:00.0: …". */
       readonly kernel: readonly string[];
     }

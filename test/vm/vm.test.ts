@@ -7,7 +7,8 @@ import { caseEnd } from './run/events.ts';
 for (const group of VM_GROUPS) {
   describe(group.name, () => {
     test.each(group.cases)('$name', async (one) => {
-      await caseEnd(inject('vmRun'), caseId(group, one));
+      const { told } = await caseEnd(inject('vmRun'), caseId(group, one));
+      for (const text of told) console.log(text);
     });
   });
 }

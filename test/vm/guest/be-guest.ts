@@ -32,13 +32,13 @@ async function prepareAndRun(
   say: (event: GuestEvent) => void,
   messages: KernelMessages,
 ): Promise<void> {
-  const { ids } = JSON.parse(readFileSync(`${SHARES.host}/${SELECTION_FILE}`, 'utf8')) as Selection;
+  const { ids, settings } = JSON.parse(readFileSync(`${SHARES.host}/${SELECTION_FILE}`, 'utf8')) as Selection;
   const kernel = createKernel();
   const sysfs = createSysfs();
   const ports = await preparePorts(kernel, sysfs);
   const wire = new Wire(`${SHARES.host}/${WIRE_PCAP}`);
   messages.take();
   say({ event: 'ready' });
-  await runCases(groups, new Set(ids), { world: { kernel, sysfs, ports, wire }, messages, say });
+  await runCases(groups, new Set(ids), { world: { kernel, sysfs, ports, wire, settings }, messages, say });
   say({ event: 'done' });
 }

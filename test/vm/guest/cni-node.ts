@@ -16,6 +16,7 @@ import { silentLogger } from '../../../pkg/log/logger.ts';
 import { checkState } from '../../../pkg/state/check-state.ts';
 import type { InterfaceRecord } from '../../../pkg/state/node-store.ts';
 import { makeNetns, type TestNetns } from '../../kit/netns.ts';
+import { STEP } from './plugin-process.ts';
 import { describePorts, difference } from './ports.ts';
 import type { Vm } from './vm.ts';
 
@@ -130,6 +131,33 @@ export class CniNode {
     const [code, signal] = await once(child, 'close');
     clearTimeout(timer);
     return { ok: code === 0, killed: signal === 'SIGKILL', text };
+  }
+
+  /**
+   * A process of its own that is killed some milliseconds after it has come to its n-th step: between two steps.
+   * @returns false when it was over before
+   */
+  async killedAfter(
+    verb: Verb,
+    keys: JsonObject,
+    pod: TestNetns,
+    { step, ms, ...options }: CniOptions & { readonly step: number; readonly ms: number },
+  ): Promise<boolean> {
+    const child = spawn(execPath, PLUGIN_ARGV, {
+      env: { ...environment(verb, pod, options), MANIFOLD_TEST_SAY_STEPS: '1' },
+      stdio: ['pipe', 'ignore', 'pipe'],
+    });
+    let steps = 0;
+    let timer: NodeJS.Timeout | undefined;
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      this.log += text.replaceAll(STEP, '');
+      steps += text.split(STEP).length - 1;
+      if (steps >= step) timer ??= setTimeout(() => child.kill('SIGKILL'), ms);
+    });
+    child.stdin.end(JSON.stringify(this.conf(keys)));
+    const [, signal] = await once(child, 'close');
+    clearTimeout(timer);
+    return signal === 'SIGKILL';
   }
 
   /** A process of its own that kills itself at its n-th step. @returns whether it came so far */

@@ -56,6 +56,13 @@ export function describePorts(kernel: Kernel, ports: Ports): string {
   return [...lines, `links ${others}`, `namespaces ${namespaces}`, `rdma ${rdma}`].join('\n');
 }
 
+/** One virtual function, as its port and as its interface show it. */
+export function describeVf(port: Port, index: number): string {
+  const link = port.vfLink(index);
+  const shown = JSON.stringify(port.link().vfs.find((vf) => vf.index === index));
+  return `${port.vfAddress(index)} ${shown} ${link === undefined ? 'away' : describeLink(link)}`;
+}
+
 /** The lines that differ, the old ones with "-", the new ones with "+". */
 export function difference(before: string, after: string): string[] {
   const [was, is] = [before.split('\n'), after.split('\n')];

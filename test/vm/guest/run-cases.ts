@@ -9,7 +9,7 @@ import type { Vm } from './vm.ts';
 import { soon } from './wait.ts';
 
 /** All of a Vm that outlives a case. */
-export type World = Pick<Vm, 'kernel' | 'sysfs' | 'ports' | 'wire'>;
+export type World = Pick<Vm, 'kernel' | 'sysfs' | 'ports' | 'wire' | 'settings'>;
 
 export interface RunDeps {
   readonly world: World;
@@ -30,21 +30,28 @@ export async function runCases(
       say({ event: 'start', id, limitMs: one.limitMs });
       const started = performance.now();
       const log: string[] = [];
-      const failure = await runCase(one, world, log);
+      const told: string[] = [];
+      const failure = await runCase(one, world, log, told);
       const ms = Math.round(performance.now() - started);
       const kernel = messages.take();
       log.push(...(await home.restore()));
       messages.take();
-      say({ event: 'end', id, ms, ...(failure && { failure }), log, kernel });
+      say({ event: 'end', id, ms, ...(failure && { failure }), log, told, kernel });
     }
   }
 }
 
-async function runCase(one: VmCase, world: World, log: string[]): Promise<CaseFailure | undefined> {
+async function runCase(
+  one: VmCase,
+  world: World,
+  log: string[],
+  told: string[],
+): Promise<CaseFailure | undefined> {
   const undos: (() => void)[] = [];
   const vm: Vm = {
     ...world,
     log: (text) => log.push(text),
+    tell: (text) => told.push(text),
     run: (file, ...args) => run(file, args),
     until: soon,
     defer: (undo) => undos.push(undo),

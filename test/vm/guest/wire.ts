@@ -1,5 +1,5 @@
 // Every frame between the ports, as QEMU writes it down (filter-dump) into the directory that host and guest share.
-import { readFileSync, statSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import { formatMac } from '../../../pkg/kernel/inet.ts';
 
 export interface Frame {
@@ -29,7 +29,13 @@ export class Wire {
   }
 
   frames(mark = FILE_HEADER): Frame[] {
-    return readFrames(readFileSync(this.#file).subarray(mark));
+    const fd = openSync(this.#file, 'r');
+    try {
+      const records = Buffer.alloc(Math.max(fstatSync(fd).size - mark, 0));
+      return readFrames(records.subarray(0, readSync(fd, records, 0, records.length, mark)));
+    } finally {
+      closeSync(fd);
+    }
   }
 }
 

@@ -32,6 +32,7 @@ export async function caseEnd(directory: string, id: string): Promise<EndOfCase>
     if (end?.event === 'end') {
       if (end.failure === undefined) return end;
       throw failed(end.failure.message, end.failure.stack, [
+        ['told by the case', end.told],
         ['log of the case', end.log],
         ["kernel's messages", end.kernel],
       ]);

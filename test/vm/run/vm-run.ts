@@ -6,7 +6,14 @@ import { SHARES } from '../machine/init.ts';
 import { initrd } from '../machine/initrd.ts';
 import { type Machine, readyMachine } from '../machine/machine.ts';
 import { INITRD, qemuCommand } from '../machine/qemu-command.ts';
-import { BUNDLE_FILE, type GuestEvent, parseEvent, SELECTION_FILE } from '../protocol.ts';
+import {
+  BUNDLE_FILE,
+  type GuestEvent,
+  parseEvent,
+  SELECTION_FILE,
+  type Selection,
+  type VmSettings,
+} from '../protocol.ts';
 import { bundleCases } from './bundle-cases.ts';
 import { type EndOfRun, EVENTS_FILE, type RunEvent } from './events.ts';
 import { GuestProcess } from './guest-process.ts';
@@ -15,6 +22,8 @@ import { sourceStack } from './source-stack.ts';
 export interface VmRunOptions {
   /** Ids of the cases; others are not run. */
   readonly ids: readonly string[];
+  /** @default none */
+  readonly settings?: VmSettings;
   /** The program of the guest: guest/main.ts, or one with other cases. */
   readonly entry: string;
   /** The run's own directory, which holds its files. */
@@ -41,7 +50,8 @@ export async function runVm(options: VmRunOptions, signal: AbortSignal): Promise
     const machine = await readyMachine();
     const map = await bundleCases(options.entry, join(options.directory, BUNDLE_FILE));
     writeFileSync(join(options.directory, INITRD), initrd(machine, `${SHARES.host}/${BUNDLE_FILE}`));
-    writeFileSync(join(options.directory, SELECTION_FILE), JSON.stringify({ ids: options.ids }));
+    const selection: Selection = { ids: options.ids, settings: options.settings ?? {} };
+    writeFileSync(join(options.directory, SELECTION_FILE), JSON.stringify(selection));
     const limits = options.bootLimitsMs ?? BOOT_LIMITS_MS;
     for (const [index, bootLimitMs] of limits.entries()) {
       const tell = (event: GuestEvent) => say(sourceStack(event, map, options.directory));
