@@ -12,7 +12,7 @@ import { heldByUnknown, knownLease, knownRow } from './known-lease.ts';
 import { leaseName } from './lease-name.ts';
 import { isKeptFor, wasHeldBy } from './lease-row.ts';
 import type { ClaimRequest, KnownLease, LeaseView } from './lease-store.ts';
-import { capacityOf, isUsable, type Pool, spanOf } from './pool.ts';
+import { capacityOf, isUsable, type Pool } from './pool.ts';
 import { pickFree, spreadWalk, upperHalf } from './walk.ts';
 
 /** What is to be read before a choice is made again. */
@@ -90,7 +90,7 @@ export function clusterView(choice: Choice, request: ClaimRequest): LeaseView {
       if (level < LEVEL.leases) unread.add(pool, LEVEL.leases);
       else if (level < LEVEL.leasesOfDomain && hasUnknown(knowledge, pool))
         unread.add(pool, LEVEL.leasesOfDomain);
-      else return reusable(choice, pool);
+      else return reusable(choice, request, pool);
       return [];
     },
     mayReuse({ domain, address }) {
@@ -121,7 +121,9 @@ function nextFree(choice: Choice, request: ClaimRequest, pool: Pool): bigint | u
       ? order !== 'spread' || conflictsSince >= CONFLICTS.first
       : conflictsSince >= CONFLICTS.later
   ) {
-    unread.add(pool, missed ? LEVEL.namesOfDomain : LEVEL.names);
+    const names = missed ? LEVEL.namesOfDomain : LEVEL.names;
+    // Nothing was free before: what rests is wanted as well.
+    unread.add(pool, level >= LEVEL.leases ? level : names);
     return undefined;
   }
   const { family } = pool.subnet.address;
@@ -131,18 +133,15 @@ function nextFree(choice: Choice, request: ClaimRequest, pool: Pool): bigint | u
     const row = deps.store.clusterLeases.get(name);
     return row === undefined || (row.state === 'resting' && (row.until ?? 0) <= deps.client.now());
   };
-  const seed = `${request.owner} ${request.ifname} ${pool.domain} ${formatCidr(pool.subnet)}`;
+  const seed = seedOf(request, pool);
   if (level === LEVEL.nothing) {
     const at = spreadWalk(alone ? pool.usable : upperHalf(pool.usable), seed);
     for (let step = 0n; step < MOST_STEPS; step++) if (isFree(at(step))) return at(step);
     unread.add(pool, LEVEL.names);
     return undefined;
   }
-  // Many that claim at once have read the same: each conflict spreads them over four times as many.
-  const draw = hashOf(`${seed} ${conflicts}`);
   const pick = (free: bigint) => {
-    const reach = order === 'spread' ? free : 4n ** BigInt(Math.min(conflicts, 16));
-    const nth = draw % (reach < free ? reach : free);
+    const nth = order === 'spread' ? hashOf(`${seed} ${conflicts}`) % free : drawNear(seed, conflicts, free);
     return order === 'highest' ? free - 1n - nth : nth;
   };
   const taken = new Set(knowledge.takenIn(pool));
@@ -152,6 +151,15 @@ function nextFree(choice: Choice, request: ClaimRequest, pool: Pool): bigint | u
     if (value === undefined || isFree(value)) return value;
     taken.add(value);
   }
+}
+
+const seedOf = ({ owner, ifname }: ClaimRequest, { domain, subnet }: Pool): string =>
+  `${owner} ${ifname} ${domain} ${formatCidr(subnet)}`;
+
+/** The first; many that claim at once have read the same, so each conflict spreads them over four times as many. */
+function drawNear(seed: string, conflicts: number, count: bigint): bigint {
+  const reach = 4n ** BigInt(Math.min(conflicts, 16));
+  return hashOf(`${seed} ${conflicts}`) % (reach < count ? reach : count);
 }
 
 /** Once an address of a definition that keeps addresses is drawn: the pod before this one may have left one. */
@@ -166,17 +174,26 @@ function hasUnknown(knowledge: ClusterKnowledge, pool: Pool): boolean {
 }
 
 /** What rests and is over first, then what gives way since nothing else is free; the first freed before the others. */
-function reusable({ knowledge, deps, chosen }: Choice, pool: Pool): KnownLease[] {
+function reusable({ knowledge, deps, chosen }: Choice, request: ClaimRequest, pool: Pool): KnownLease[] {
   const now = deps.client.now();
-  const span = spanOf(pool);
   const isThere = ({ metadata, spec }: IpLease) => {
     if (spec.domain !== pool.domain || chosen.has(metadata.name)) return false;
     const row = deps.store.clusterLeases.get(metadata.name);
-    return (row === undefined || row.state === 'resting') && rangeContains(span, parseAddress(spec.address));
+    return (row === undefined || row.state === 'resting') && isUsable(pool, parseAddress(spec.address));
   };
-  const rank = ({ spec }: IpLease) => (isOver(spec, now) ? 0 : 1);
-  return [...knowledge.leases()]
-    .filter((lease) => (isOver(lease.spec, now) || restsByDefault(lease.spec)) && isThere(lease))
-    .sort((a, b) => rank(a) - rank(b) || ((a.spec.released ?? '') < (b.spec.released ?? '') ? -1 : 1))
-    .map(knownLease);
+  const there = [...knowledge.leases()]
+    .filter(isThere)
+    .sort((a, b) => ((a.spec.released ?? '') < (b.spec.released ?? '') ? -1 : 1));
+  const over = there.filter(({ spec }) => isOver(spec, now));
+  const early = there.filter(({ spec }) => !isOver(spec, now) && restsByDefault(spec));
+  const { conflicts } = knowledge.stateOf(pool);
+  const drawn = [over, early].map((leases) => fromDrawn(leases, seedOf(request, pool), conflicts));
+  return drawn.flat().map(knownLease);
+}
+
+/** Beginning with the one that is drawn. */
+function fromDrawn(leases: readonly IpLease[], seed: string, conflicts: number): IpLease[] {
+  if (leases.length === 0) return [];
+  const first = Number(drawNear(seed, conflicts, BigInt(leases.length)));
+  return [...leases.slice(first), ...leases.slice(0, first)];
 }

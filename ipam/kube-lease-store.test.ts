@@ -169,3 +169,17 @@ test('a hundred that claim at once from a range of a hundred all get one', async
   expect(new Set(given).size).toBe(99);
   expect(settled.filter(({ status }) => status === 'rejected')).toHaveLength(1);
 });
+
+test('a job begins as another ends: sixty nodes that claim at once where all addresses rest all get one, by few calls each', async () => {
+  const nodes = Array.from({ length: 60 }, (_, i) => openNodeStore(join(root, `n${i}`)));
+  const stores = nodes.map((store, i) => storeOf({ store, nodeName: `n${i}` }));
+  const range = { range: '10.0.0.1-10.0.0.60/25' };
+  const giveAll = (job: string) =>
+    Promise.all(stores.map((store, i) => give(store, range, { container: `${job}-${i}` })));
+  await giveAll('before');
+  await Promise.all(stores.map((store, i) => store.release(of(`before-${i}`))));
+  const before = cluster.calls.length;
+  expect(new Set((await giveAll('after')).flat()).size).toBe(60);
+  expect(cluster.calls.length - before).toBeLessThan(60 * 25);
+  for (const store of nodes) store.close();
+});
