@@ -3,7 +3,8 @@ import * as v from 'valibot';
 import { deviceId, ipamKey, linkName, pciAddress } from '../../pkg/attach/config-keys.ts';
 import { deviceInfoFile } from '../../pkg/attach/device-info.ts';
 import { macSchema } from '../../pkg/attach/mac-schema.ts';
-import { rdmaKey } from '../../pkg/attach/rdma-device.ts';
+import { RDMA_WISHES } from '../../pkg/attach/rdma-device.ts';
+import { oneOf } from '../../pkg/cni/fields.ts';
 import { manifoldEntries } from '../../pkg/cni/manifold-options.ts';
 import { ManifoldError } from '../../pkg/errors/manifold-error.ts';
 
@@ -31,7 +32,7 @@ export const hostDeviceConfig = v.object({
       ...manifoldEntries,
       /** Take the device although the host uses it (default route, addresses, bridge or bond port). */
       force: v.optional(v.boolean(), false),
-      rdma: rdmaKey,
+      rdma: v.optional(oneOf(RDMA_WISHES), 'auto'),
     }),
     {},
   ),

@@ -3,12 +3,13 @@ import * as v from 'valibot';
 import { deviceId, ipamKey } from '../../pkg/attach/config-keys.ts';
 import { deviceInfoFile } from '../../pkg/attach/device-info.ts';
 import { macSchema } from '../../pkg/attach/mac-schema.ts';
-import { rdmaKey } from '../../pkg/attach/rdma-device.ts';
+import { RDMA_WISHES, type RdmaWish } from '../../pkg/attach/rdma-device.ts';
 import { absolutePath, flag, integerFrom, oneOf } from '../../pkg/cni/fields.ts';
 import { manifoldEntries } from '../../pkg/cni/manifold-options.ts';
 import { isJsonObject } from '../../pkg/cni/network-config.ts';
 import type { JsonObject } from '../../pkg/cni/plugin.ts';
 import { ManifoldError } from '../../pkg/errors/manifold-error.ts';
+import { guidSchema } from './guid.ts';
 
 const onOff = oneOf(['on', 'off']);
 const rate = integerFrom(0, 0xffffffff);
@@ -35,6 +36,24 @@ const keys = v.object({
   max_tx_rate: v.optional(rate),
   /** Of the virtual function's interface; 0: as it is. */
   mtu: v.optional(integerFrom(0, 65535), 0),
+  /** InfiniBand, keys of ib-sriov-cni. The partition key is a matter of the subnet manager: ib-kubernetes reads it. */
+  pkey: v.optional(v.string('must be a string')),
+  /** true: as manifold.rdma "exclusive"; false: as "off". */
+  rdmaIsolation: v.optional(flag()),
+  /** The pod must come with a GUID, from ib-kubernetes. */
+  ibKubernetesEnabled: v.optional(flag(), false),
+  /** Found out from the driver that is bound. */
+  vfioPciMode: v.optional(flag()),
+  args: v.optional(
+    v.looseObject({
+      cni: v.optional(
+        v.looseObject({
+          guid: v.optional(guidSchema),
+          'mellanox.infiniband.app': v.optional(v.string('must be a string')),
+        }),
+      ),
+    }),
+  ),
   logLevel: v.optional(oneOf(['panic', 'error', 'warning', 'info', 'debug'])),
   logFile: v.optional(absolutePath()),
   ipam: ipamKey,
@@ -42,7 +61,7 @@ const keys = v.object({
     v.object({
       deviceID: v.optional(deviceId),
       mac: v.optional(macSchema),
-      infinibandGUID: v.optional(v.string('must be a string')),
+      infinibandGUID: v.optional(guidSchema),
       CNIDeviceInfoFile: v.optional(deviceInfoFile),
     }),
   ),
@@ -53,7 +72,7 @@ const keys = v.object({
       force: v.optional(flag(), false),
       /** In a virtual machine, where no physical function is seen: the hypervisor has set VLAN, rates and the like. */
       hypervisorConfigures: v.optional(flag(), false),
-      rdma: rdmaKey,
+      rdma: v.optional(oneOf(RDMA_WISHES)),
     }),
     {},
   ),
@@ -92,6 +111,17 @@ export const sriovConfig = v.pipe(
 export type SriovConfig = v.InferOutput<typeof sriovConfig>;
 
 const LEVELS = { panic: 'error', error: 'error', warning: 'warn', info: 'info', debug: 'debug' } as const;
+
+/** The pod's own, then what ib-kubernetes has written into the configuration. */
+export const requestedGuid = ({ runtimeConfig, args }: SriovConfig): string | undefined =>
+  runtimeConfig?.infinibandGUID ?? args?.cni?.guid;
+
+/** `manifold.rdma` counts before ib-sriov-cni's key. */
+export function rdmaWish({ manifold, rdmaIsolation }: SriovConfig): RdmaWish {
+  if (manifold.rdma !== undefined) return manifold.rdma;
+  if (rdmaIsolation === undefined) return 'auto';
+  return rdmaIsolation ? 'exclusive' : 'off';
+}
 
 /** sriov-cni's own logging keys put where the frame looks for them, unless that place says something itself. */
 export function withLogging(raw: JsonObject): JsonObject {

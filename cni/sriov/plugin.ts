@@ -19,12 +19,12 @@ import type { AddCall, AttachmentCall, Call, Plugin } from '../../pkg/cni/plugin
 import type { CniResult } from '../../pkg/cni/result.ts';
 import { isManifoldError, ManifoldError } from '../../pkg/errors/manifold-error.ts';
 import { check } from './check.ts';
-import { requireDevice, type SriovConfig, sriovConfig, withLogging } from './config.ts';
+import { rdmaWish, requireDevice, type SriovConfig, sriovConfig, withLogging } from './config.ts';
 import { type LocatedVf, locateVf, vfKey } from './locate.ts';
 import { openPhysicalFunction, type PhysicalFunction } from './physical-function.ts';
 import { refuseImpossible } from './refuse.ts';
 import { createRetractVf, type SriovDeps } from './retract.ts';
-import { configure, knownMac, saveVf } from './set-up.ts';
+import { configure, knownMac, saveVf, type Way } from './set-up.ts';
 import { vfDoor } from './vf-door.ts';
 
 const NAME = 'sriov';
@@ -49,29 +49,34 @@ async function add(deps: SriovDeps, call: AddCall<SriovConfig>, retract: Retract
   const vf = locateFree(deps, call, retract);
   using pf = vf.pf === undefined ? undefined : openPf(deps, vf.pf.address);
   const door = pf === undefined || vf.pf === undefined ? undefined : vfDoor(pf, vf.pf.index);
-  const mac = requestedMac(call.config, call.args);
-  refuseImpossible(deps, call, vf, pf, door);
+  const infiniband = (pf?.link() ?? vf.host?.link)?.infiniband ?? false;
+  const way: Way = { door, infiniband, mac: requestedMac(call.config, call.args) };
+  refuseImpossible(deps, call, vf, pf, way);
   const host = deps.kernel.host();
   const info = call.config.runtimeConfig?.CNIDeviceInfoFile;
-  const wish = call.config.manifold.rdma;
-  const rdma = planRdma(deps, { wish, names: vf.pci.rdmaDevices, what: vf.pci.address });
+  const wish = rdmaWish(call.config);
+  const { address, rdmaDevices } = vf.pci;
+  const rdma = planRdma(deps, { wish, names: rdmaDevices, what: address });
   return await attachInterface(deps, call, {
     plugin: NAME,
     device: vfKey(vf.pci.address),
     save: () => ({
       ...(vf.host === undefined ? { outside: true } : saveDevice(host, vf.host.link)),
-      ...saveVf(deps, call.config, vf, mac, door),
+      ...saveVf(deps, call.config, vf, way),
       ...savedDeviceInfo(info),
       ...savedRdma(rdma),
     }),
     put: (pod, before): Put => {
-      const found = configure(deps, call.config, vf, mac, { door, settings: before.vf?.set ?? [] });
-      const moved = moveRdma(deps, wish, rdma, pod, call.log);
+      const { found, link: ready } = configure(deps, call, vf, way, before);
+      // Bound again, the virtual function has another RDMA device, under the same name.
+      const isAnew = ready?.index !== vf.host?.link.index;
+      const now = isAnew ? planRdma(deps, { wish, names: rdmaDevices, what: address }) : rdma;
+      const moved = moveRdma(deps, wish, now, pod, call.log);
       const saved = { ...before, ...found, ...savedRdma(moved) };
-      const extra = { pciID: vf.pci.address };
+      const extra = { pciID: address };
       writeDeviceInfo(info, pciDeviceInfo(vf.pci));
-      if (vf.host === undefined) return { link: undefined, saved, extra: { ...extra, ...knownMac(door) } };
-      const link = moveIntoPod(host, pod, vf.host.link, call.ifname);
+      if (ready === undefined) return { link: undefined, saved, extra: { ...extra, ...knownMac(way) } };
+      const link = moveIntoPod(host, pod, ready, call.ifname);
       return { link, saved: { ...saved, index: link.index }, extra };
     },
     putUndoesItself: false,

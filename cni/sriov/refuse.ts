@@ -4,11 +4,12 @@ import type { AddCall } from '../../pkg/cni/plugin.ts';
 import { ManifoldError } from '../../pkg/errors/manifold-error.ts';
 import type { Link } from '../../pkg/kernel/kernel.ts';
 import { mainNetdev } from '../../pkg/pci/netdev.ts';
-import type { SriovConfig } from './config.ts';
+import { requestedGuid, type SriovConfig } from './config.ts';
 import type { LocatedVf } from './locate.ts';
 import type { PhysicalFunction } from './physical-function.ts';
+import { refuseInfiniband } from './refuse-infiniband.ts';
 import type { SriovDeps } from './retract.ts';
-import type { VfDoor } from './vf-door.ts';
+import type { Way } from './set-up.ts';
 
 /** @throws ManifoldError 'bad-config', 'unsupported-field', 'device-held', 'not-found' */
 export function refuseImpossible(
@@ -16,10 +17,11 @@ export function refuseImpossible(
   call: AddCall<SriovConfig>,
   vf: LocatedVf,
   pf: PhysicalFunction | undefined,
-  door: VfDoor | undefined,
+  { door, infiniband, mac }: Way,
 ): void {
   const { config, log } = call;
-  refuseGuid(config);
+  if (infiniband) refuseInfiniband(call, vf, mac, door);
+  else refuseGuid(config);
   if (vf.host !== undefined) refuseInUse(call, vf.host.link, readHostNetwork(kernel.host()));
   if (pf !== undefined && door !== undefined) {
     door.read();
@@ -110,10 +112,10 @@ function refuseMtu(mtu: number, link: Link | undefined): void {
 
 /** No InfiniBand link can be reached by these keys. @throws ManifoldError 'unsupported-field' */
 function refuseGuid(config: SriovConfig): void {
-  if (config.runtimeConfig?.infinibandGUID === undefined) return;
+  if (requestedGuid(config) === undefined) return;
   throw new ManifoldError(
     'unsupported-field',
-    "Cannot use 'runtimeConfig.infinibandGUID': the virtual function is not InfiniBand",
+    `Cannot use '${config.runtimeConfig?.infinibandGUID === undefined ? 'args.cni.guid' : 'runtimeConfig.infinibandGUID'}': the virtual function is not InfiniBand`,
     { hint: 'Take infiniband-guid out of the pod\u2019s request.' },
   );
 }

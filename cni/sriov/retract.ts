@@ -11,7 +11,9 @@ import type { Link } from '../../pkg/kernel/kernel.ts';
 import { mainNetdev } from '../../pkg/pci/netdev.ts';
 import type { Sysfs } from '../../pkg/pci/sysfs.ts';
 import { restoreMac, type VfInterface } from './assign-mac.ts';
+import { bindAnew } from './bind-anew.ts';
 import { restoreDriver } from './driver.ts';
+import { guidOfMac } from './guid.ts';
 import { openPhysicalFunction } from './physical-function.ts';
 import { readSavedVf, type SavedSettings, type SavedVf } from './saved-vf.ts';
 import { settingsBack } from './settings.ts';
@@ -41,8 +43,9 @@ export function createRetractVf(deps: SriovDeps): Retract {
     if (link === undefined && device.host.kind !== undefined) return [];
     if (link === undefined) return [`the interface of ${saved.pci} is in no namespace that can be seen`];
     problems.push(...restoreVf(deps, saved, device, link));
+    const home = withOwnGuid(deps, target, saved, device, link, problems);
     const { mac: _mac, ...host } = device.host;
-    return [...problems, ...restoreDevice(deps.kernel.host(), link.index, { ...device, host }, target.log)];
+    return [...problems, ...restoreDevice(deps.kernel.host(), home.index, { ...device, host }, target.log)];
   };
 }
 
@@ -85,6 +88,26 @@ function isMadeAnew(link: Link, ifname: string, { host, index }: SavedDevice): b
   return link.index !== index && link.index !== host.index && link.mac !== host.mac && link.name !== ifname;
 }
 
+/** An InfiniBand one has the pod's GUID until its driver is bound again. @returns its interface */
+function withOwnGuid(
+  deps: SriovDeps,
+  target: RetractTarget,
+  saved: SavedVf,
+  device: SavedDevice,
+  link: Link,
+  problems: string[],
+): Link {
+  const isSet = saved.vf?.set.some((change) => 'portGuid' in change) ?? false;
+  if (!isSet || guidOfMac(link.mac) === guidOfMac(device.host.mac)) return link;
+  problems.push(
+    ...attempt(() => {
+      bindAnew(deps, saved, target.log);
+      return [];
+    }),
+  );
+  return bringVfHome(deps, target, saved, device, problems) ?? link;
+}
+
 /** What the physical function keeps, and the MAC. */
 function restoreVf(
   deps: SriovDeps,
@@ -97,7 +120,7 @@ function restoreVf(
   const host = deps.kernel.host();
   const at = link === undefined ? undefined : { host, index: link.index };
   if (vf === undefined) {
-    if (at === undefined || own === undefined || link?.mac === own) return [];
+    if (at === undefined || own === undefined || link?.mac === own || link?.infiniband) return [];
     return attempt(() => {
       host.setLink(at.index, { up: false });
       host.setLink(at.index, { mac: own });
@@ -107,7 +130,9 @@ function restoreVf(
   using pf = openPhysicalFunction(deps.kernel, deps.sysfs, vf.pf);
   if (pf === undefined)
     return [`its physical function ${vf.pf} has no interface in any namespace that can be seen`];
-  return attempt(() => restoreThroughPf(vfDoor(pf, vf.index), saved, vf, own, at));
+  return attempt(() =>
+    restoreThroughPf(vfDoor(pf, vf.index), saved, vf, own, at, pf.link()?.infiniband ?? false),
+  );
 }
 
 function restoreThroughPf(
@@ -116,10 +141,12 @@ function restoreThroughPf(
   vf: SavedSettings,
   own: string | undefined,
   at: VfInterface | undefined,
+  infiniband: boolean,
 ): string[] {
   const replaced = vf.set.some((change) => 'mac' in change);
   const mac = { own, administrative: vf.was.mac, fixed: saved.macFixed, replaced };
   const problems = attempt(() => {
+    if (infiniband) return [];
     const now = at?.host.link({ index: at.index });
     if (at !== undefined && now?.up && (replaced || now.mac !== own))
       at.host.setLink(at.index, { up: false });

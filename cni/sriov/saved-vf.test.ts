@@ -6,6 +6,7 @@ const WITH_PF: SavedVf = {
   driver: 'igbvf',
   driverOverride: undefined,
   macFixed: true,
+  rdmaName: 'mlx5_4',
   vf: {
     pf: '0000:3b:00.0',
     index: 2,
@@ -19,6 +20,8 @@ const WITH_PF: SavedVf = {
       linkState: undefined,
       minTxRate: 0,
       maxTxRate: 100,
+      nodeGuid: undefined,
+      portGuid: undefined,
     },
     set: [{ vlan: 5, qos: 0, vlanProto: '802.1q' }, { trust: true }],
   },

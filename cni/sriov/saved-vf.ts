@@ -13,6 +13,8 @@ const stateSchema = v.object({
   linkState: v.optional(v.picklist(['auto', 'enable', 'disable'])),
   minTxRate: v.number(),
   maxTxRate: v.number(),
+  nodeGuid: v.optional(v.string()),
+  portGuid: v.optional(v.string()),
 });
 
 const savedSchema = v.object({
@@ -23,6 +25,8 @@ const savedSchema = v.object({
   driverOverride: v.optional(v.string()),
   /** True when an administrative MAC stood that its interface could not change: known when ADD has set another. */
   macFixed: v.boolean(),
+  /** Of its RDMA device, where it has one: its driver, bound again, makes another. */
+  rdmaName: v.optional(v.string()),
   /** Absent where no physical function is seen. */
   vf: v.optional(
     v.object({
@@ -54,10 +58,10 @@ export function readSavedVf(saved: JsonObject): SavedVf | undefined {
   if (!parsed.success) return undefined;
   const { vf, ...rest } = parsed.output;
   if (vf === undefined) return { ...rest, vf };
-  const { spoofchk, trust, linkState, ...was } = vf.was;
+  const { spoofchk, trust, linkState, nodeGuid, portGuid, ...was } = vf.was;
   return {
     ...rest,
     // The groups are as settings.ts made them: the store keeps what it is given.
-    vf: { ...vf, was: { ...was, spoofchk, trust, linkState }, set: vf.set as VfChange[] },
+    vf: { ...vf, was: { ...was, spoofchk, trust, linkState, nodeGuid, portGuid }, set: vf.set as VfChange[] },
   };
 }

@@ -14,6 +14,8 @@ const FRESH: VfState = {
   linkState: 'auto',
   minTxRate: 0,
   maxTxRate: 0,
+  nodeGuid: undefined,
+  portGuid: undefined,
 };
 const MAC = '02:00:5e:00:53:01';
 const config = (keys: JsonObject) => v.parse(sriovConfig, keys);

@@ -2,6 +2,7 @@
 // driver takes or refuses by itself. Pure.
 import type { VirtualFunction } from '../../pkg/kernel/kernel.ts';
 import type { SriovConfig } from './config.ts';
+import { CLEARED_GUID, isGuidBack, NO_GUID } from './guid.ts';
 
 /** What a physical function keeps of a virtual one. */
 export type VfState = Omit<VirtualFunction, 'index'>;
@@ -13,7 +14,8 @@ export type VfChange =
   | Pick<VfState, 'minTxRate' | 'maxTxRate'>
   | { readonly spoofchk: boolean }
   | { readonly trust: boolean }
-  | { readonly linkState: NonNullable<VfState['linkState']> };
+  | { readonly linkState: NonNullable<VfState['linkState']> }
+  | { readonly nodeGuid: string; readonly portGuid: string };
 
 /** The settings that a configuration asks for, in the order in which drivers are used to get them. */
 export function wantedSettings(config: SriovConfig, mac: string | undefined, now: VfState): VfChange[] {
@@ -30,12 +32,20 @@ export function wantedSettings(config: SriovConfig, mac: string | undefined, now
   ];
 }
 
+/** As wantedSettings, for InfiniBand: one GUID is node's and port's. */
+export function wantedInfiniband({ link_state }: SriovConfig, guid: string | undefined): VfChange[] {
+  return [
+    ...(link_state === undefined ? [] : [{ linkState: link_state }]),
+    ...(guid === undefined ? [] : [{ nodeGuid: guid, portGuid: guid }]),
+  ];
+}
+
 /**
  * The settings that make a virtual function what it was: those only that differ from what it is, and not its MAC,
  * which its interface has a say in.
  */
 export function settingsBack(was: VfState, now: VfState): VfChange[] {
-  const { vlan, qos, vlanProto, minTxRate, maxTxRate, spoofchk, trust, linkState } = was;
+  const { vlan, qos, vlanProto, minTxRate, maxTxRate, spoofchk, trust, linkState, nodeGuid, portGuid } = was;
   const all: VfChange[] = [
     { vlan, qos, vlanProto },
     { minTxRate, maxTxRate },
@@ -43,7 +53,11 @@ export function settingsBack(was: VfState, now: VfState): VfChange[] {
     ...(trust === undefined ? [] : [{ trust }]),
     ...(linkState === undefined ? [] : [{ linkState }]),
   ];
-  return all.filter((change) => !isSet(change, now));
+  const differing = all.filter((change) => !isSet(change, now));
+  if (nodeGuid === undefined || portGuid === undefined) return differing;
+  if (isGuidBack(nodeGuid, now.nodeGuid) && isGuidBack(portGuid, now.portGuid)) return differing;
+  const settable = (guid: string) => (guid === NO_GUID ? CLEARED_GUID : guid);
+  return [...differing, { nodeGuid: settable(nodeGuid), portGuid: settable(portGuid) }];
 }
 
 /** What a driver does not tell counts as not set. */
@@ -65,6 +79,8 @@ const WORDS: Readonly<Record<string, string>> = {
   minTxRate: 'min_tx_rate',
   maxTxRate: 'max_tx_rate',
   linkState: 'link_state',
+  nodeGuid: 'the node GUID',
+  portGuid: 'the port GUID',
   mac: 'the administrative MAC',
 };
 

@@ -22,13 +22,18 @@ export function saveDevice(host: Namespace, found: Link): SavedDevice {
 }
 
 /**
- * Moved and renamed in one message, so that no udev rule sees a new name on the host in between.
+ * @param found the device as it was when it was located
  * @throws ManifoldError of the kernel, the device being still on the host
  */
 export function moveIntoPod(host: Namespace, pod: Namespace, found: Link, ifname: string): Link {
-  const { index } = found;
-  if (found.infiniband && host.link({ index }) === undefined) return followRdma(pod, found, ifname);
-  const link = requireLink(host, index, ifname);
+  if (found.infiniband && host.link({ index: found.index }) === undefined)
+    return followRdma(host, pod, found, ifname);
+  return move(host, pod, requireLink(host, found.index, ifname), ifname);
+}
+
+/** Moved and renamed in one message, so that no udev rule sees a new name on the host in between. */
+function move(host: Namespace, pod: Namespace, link: Link, ifname: string): Link {
+  const { index } = link;
   // An interface may not have its own name as an alternative name.
   if (link.altnames.includes(ifname)) host.setLink(index, { removeAltnames: [ifname] });
   if (link.up) host.setLink(index, { up: false });
@@ -38,25 +43,27 @@ export function moveIntoPod(host: Namespace, pod: Namespace, found: Link, ifname
   return moved;
 }
 
-/** The kernel's side of an InfiniBand interface being made anew. */
 const MADE_MS = 3000;
 const LOOK_EVERY_MS = 20;
 
-/** An InfiniBand interface belongs to its RDMA device: where that went, the kernel has made another. */
-function followRdma(pod: Namespace, { name, device }: Link, ifname: string): Link {
+/**
+ * When an RDMA device is moved the kernel makes its InfiniBand interface anew: where the RDMA device is now, or, with
+ * kernels that do not know better, in the first namespace.
+ */
+function followRdma(host: Namespace, pod: Namespace, { name, device }: Link, ifname: string): Link {
+  const isIt = (link: Link) => device !== undefined && link.infiniband && link.device?.name === device.name;
   const end = monotonicMs() + MADE_MS;
-  for (;;) {
-    const made = pod
-      .links()
-      .find((link) => device !== undefined && link.infiniband && link.device?.name === device.name);
-    if (made !== undefined) {
-      if (made.up) pod.setLink(made.index, { up: false });
-      pod.setLink(made.index, { name: ifname });
-      return { ...made, name: ifname };
+  do {
+    const inPod = pod.links().find(isIt);
+    if (inPod !== undefined) {
+      if (inPod.up) pod.setLink(inPod.index, { up: false });
+      pod.setLink(inPod.index, { name: ifname });
+      return { ...inPod, name: ifname, up: false };
     }
-    if (monotonicMs() >= end) break;
+    const onHost = host.links().find(isIt);
+    if (onHost !== undefined) return move(host, pod, onHost, ifname);
     sleep(LOOK_EVERY_MS);
-  }
+  } while (monotonicMs() < end);
   throw new ManifoldError(
     'kernel',
     `Cannot find the interface of ${name} in the pod, where its RDMA device was moved`,

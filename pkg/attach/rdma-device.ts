@@ -1,6 +1,5 @@
 // The RDMA device of an interface: into the pod with it while the system is in exclusive mode, and back under its name.
 import * as v from 'valibot';
-import { oneOf } from '../cni/fields.ts';
 import type { JsonObject } from '../cni/plugin.ts';
 import { isManifoldError, ManifoldError } from '../errors/manifold-error.ts';
 import { monotonicMs, sleep } from '../kernel/clock.ts';
@@ -20,8 +19,8 @@ export interface RdmaDeps {
  * The value of `manifold.rdma`. auto: the device goes along where that can be. require: as auto, and the pod must be
  * able to use RDMA. exclusive: as require, and alone. off: it stays.
  */
-export const rdmaKey = v.optional(oneOf(['auto', 'require', 'exclusive', 'off']), 'auto');
-export type RdmaWish = v.InferOutput<typeof rdmaKey>;
+export const RDMA_WISHES = ['auto', 'require', 'exclusive', 'off'] as const;
+export type RdmaWish = (typeof RDMA_WISHES)[number];
 
 const savedSchema = v.object({ rdma: v.array(v.object({ index: v.number(), name: v.string() })) });
 

@@ -105,7 +105,8 @@ export const isLinkLocal = (cidr: string): boolean => /^fe[89ab]/i.test(cidr);
 export function planRestore(saved: SavedDevice, now: Link): LinkChange[] {
   const { host } = saved;
   const changes: LinkChange[] = [];
-  if (host.mac !== undefined && host.mac !== now.mac) changes.push({ mac: host.mac });
+  // That of InfiniBand follows from its port's GUID.
+  if (host.mac !== undefined && host.mac !== now.mac && !now.infiniband) changes.push({ mac: host.mac });
   if (host.mtu !== now.mtu) changes.push({ mtu: host.mtu });
   if (host.txQueueLength !== now.txQueueLength) changes.push({ txQueueLength: host.txQueueLength });
   if (host.group !== now.group) changes.push({ group: host.group });

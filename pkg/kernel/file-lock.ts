@@ -1,6 +1,7 @@
-// Locks on files that a child process can inherit (flock(2)): held until the last descriptor of the one open() is closed.
+// Locks on files. Those of tryLock a child process can inherit (flock(2)): held until the last descriptor of the one open() is closed.
 import { closeSync, constants, fstatSync, openSync, rmSync, statSync } from 'node:fs';
 import { ManifoldError } from '../errors/manifold-error.ts';
+import { monotonicMs, sleep } from './clock.ts';
 import { errnoName } from './kernel-error.ts';
 import { libc } from './libc.ts';
 
@@ -33,6 +34,30 @@ export function tryLock(path: string): FileLock | undefined {
     }
     // The last holder may have removed the file between our open and our lock: then others lock another one.
     if (isAt(path, fd)) return { fd, remove: () => remove(path, fd) };
+    closeSync(fd);
+  }
+}
+
+const LOOK_EVERY_MS = 20;
+
+/**
+ * Runs `work` while nobody else holds the lock of what is at the path, a directory too; a dead holder holds none.
+ * @param limitMs how long to wait for it
+ * @throws ManifoldError 'try-later' when somebody held it all the time; what `work` throws
+ */
+export function whileLocked<T>(path: string, limitMs: number, work: () => T): T {
+  const fd = openSync(path, constants.O_RDONLY);
+  try {
+    const end = monotonicMs() + limitMs;
+    while (libc().flock(fd, LOCK_EX | LOCK_NB) !== 0) {
+      const reason = errnoName(libc().errno());
+      if (reason !== 'EAGAIN') throw new ManifoldError('io', `Cannot lock ${path}: ${reason}`);
+      if (monotonicMs() >= end)
+        throw new ManifoldError('try-later', `Cannot lock ${path}: somebody has held it for ${limitMs} ms`);
+      sleep(LOOK_EVERY_MS);
+    }
+    return work();
+  } finally {
     closeSync(fd);
   }
 }

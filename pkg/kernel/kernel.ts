@@ -141,6 +141,9 @@ export interface VirtualFunction {
   readonly linkState: 'auto' | 'enable' | 'disable' | undefined;
   readonly minTxRate: number;
   readonly maxTxRate: number;
+  /** InfiniBand, "02:00:5e:00:00:00:53:01", zero for none; undefined for Ethernet, and before Linux 5.5. */
+  readonly nodeGuid: string | undefined;
+  readonly portGuid: string | undefined;
 }
 
 export interface NewMacvlan {

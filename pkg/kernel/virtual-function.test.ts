@@ -18,6 +18,31 @@ const VF_3 = nested(1, [
   nested(12, [attribute(1, hex('03000000 64000000 05000000 88a8 0000'))]), // IFLA_VF_VLAN_LIST
 ]);
 
+describe('the GUIDs of InfiniBand', () => {
+  /** struct ifla_vf_guid of a little-endian machine: number, four bytes of padding, the GUID as a number. */
+  const NODE = '14000a00 03000000 00000000 0153 0000 0000 0002';
+  const PORT = '14000b00 03000000 00000000 0253 0000 0000 0002';
+
+  test('are read as people write them', () => {
+    const info = nested(1, [attribute(1, hex(`03000000 ${'00'.repeat(32)}`)), hex(NODE), hex(PORT)]);
+    const [vf] = readVirtualFunctions(Buffer.from(info), 20);
+    expect(vf).toMatchObject({ nodeGuid: '02:00:00:00:00:00:53:01', portGuid: '02:00:00:00:00:00:53:02' });
+    expect(vf?.mac).toHaveLength(59);
+  });
+
+  test('are set one by one, so that a refusal names which', () => {
+    const [node, port] = vfSettings({
+      index: 3,
+      nodeGuid: '02:00:00:00:00:00:53:01',
+      portGuid: '02:00:00:00:00:00:53:02',
+    });
+    const list = (guid: string) => `1c001680 18000180 ${guid}`.replaceAll(' ', '');
+    expect(node?.what).toBe('node GUID 02:00:00:00:00:00:53:01');
+    expect(Buffer.from(node?.attribute ?? []).toString('hex')).toBe(list(NODE));
+    expect(Buffer.from(port?.attribute ?? []).toString('hex')).toBe(list(PORT));
+  });
+});
+
 describe('reading virtual functions', () => {
   test('gives each attribute', () => {
     expect(readVirtualFunctions(Buffer.from(VF_3), 6)).toEqual([
@@ -32,6 +57,8 @@ describe('reading virtual functions', () => {
         linkState: 'disable',
         minTxRate: 10,
         maxTxRate: 1000,
+        nodeGuid: undefined,
+        portGuid: undefined,
       },
     ]);
   });
@@ -54,6 +81,8 @@ describe('reading virtual functions', () => {
         linkState: undefined,
         minTxRate: 0,
         maxTxRate: 0,
+        nodeGuid: undefined,
+        portGuid: undefined,
       },
     ]);
   });

@@ -12,6 +12,8 @@ const IFLA_VF_SPOOFCHK = 4;
 const IFLA_VF_LINK_STATE = 5;
 const IFLA_VF_RATE = 6;
 const IFLA_VF_TRUST = 9;
+const IFLA_VF_IB_NODE_GUID = 10;
+const IFLA_VF_IB_PORT_GUID = 11;
 const IFLA_VF_VLAN_LIST = 12;
 const IFLA_VF_VLAN_INFO = 1;
 const MAX_ADDR_LEN = 32;
@@ -44,6 +46,8 @@ export function readVirtualFunctions(list: Buffer, macLength: number): VirtualFu
         linkState: state === undefined ? undefined : LINK_STATES[state],
         minTxRate: rate?.readUInt32LE(4) ?? 0,
         maxTxRate: rate?.readUInt32LE(8) ?? 0,
+        nodeGuid: guidOf(found.get(IFLA_VF_IB_NODE_GUID)),
+        portGuid: guidOf(found.get(IFLA_VF_IB_PORT_GUID)),
       },
     ];
   });
@@ -90,7 +94,24 @@ export function vfSettings(change: Partial<VirtualFunction> & { readonly index: 
     const state = words(index, LINK_STATES.indexOf(linkState));
     add(`link state ${linkState}`, attribute(IFLA_VF_LINK_STATE, state));
   }
+  for (const [name, type, guid] of [
+    ['node', IFLA_VF_IB_NODE_GUID, change.nodeGuid],
+    ['port', IFLA_VF_IB_PORT_GUID, change.portGuid],
+  ] as const)
+    if (guid !== undefined) add(`${name} GUID ${guid}`, attribute(type, guidBytes(index, parseMac(guid))));
   return settings;
+}
+
+/** struct ifla_vf_guid: the number is the host's, so that the first byte of the text is its highest. */
+function guidBytes(index: number, guid: Buffer): Buffer {
+  const bytes = Buffer.alloc(16);
+  bytes.writeUInt32LE(index, 0);
+  bytes.writeBigUInt64LE(guid.readBigUInt64BE(0), 8);
+  return bytes;
+}
+
+function guidOf(bytes: Buffer | undefined): string | undefined {
+  return bytes && formatMac(Buffer.from(bytes.subarray(8, 16)).reverse());
 }
 
 function setting(bytes: Buffer | undefined): boolean | undefined {

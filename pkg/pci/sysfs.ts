@@ -38,6 +38,8 @@ export interface Sysfs {
   netdevsOfPath(path: string): Netdev[];
   /** Of a port of an RDMA device, in order of their numbers; empty where there is no such port. @param port from 1 */
   rdmaGids(device: string, port: number): RdmaGid[];
+  /** Where a driver of PCI devices stands. */
+  driverDirectory(driver: string): string;
   /** The driver that alone may have the device; undefined where none is set. */
   driverOverride(address: string): string | undefined;
   /**
@@ -107,6 +109,7 @@ export function createSysfs(root = '/sys'): Sysfs {
     },
     rdmaGids: (device, port) =>
       isFileName(device) ? readGids(`${root}/class/infiniband/${device}/ports/${port}`) : [],
+    driverDirectory: (driver) => `${root}/bus/pci/drivers/${driver}`,
     driverOverride(address) {
       const directory = directoryOf(address);
       const override = directory === undefined ? undefined : readText(`${directory}/driver_override`);
