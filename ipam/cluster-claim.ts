@@ -43,8 +43,20 @@ export async function claimLeases(
     return await run(claim);
   } catch (error) {
     await giveBack(deps, claim.before);
-    throw error;
+    throw claim.signal.aborted ? outOfTime(requests, error) : error;
   }
+}
+
+/** What the last call says of its own share of the time would mislead. */
+function outOfTime(requests: readonly ClaimRequest[], error: unknown): unknown {
+  if (!isManifoldError(error, 'try-later')) return error;
+  const [request] = requests;
+  const who = request === undefined ? 'a pod' : podName(request.pod, request.containerId);
+  return new ManifoldError(
+    'try-later',
+    `Cannot give ${who} its addresses within ${DEADLINE_MS.claim / 1000} s: ${error.message}`,
+    { ...(error.hint !== undefined && { hint: error.hint }), cause: error },
+  );
 }
 
 async function run(claim: Claim): Promise<Grant[][]> {
