@@ -140,11 +140,11 @@ export function parseLink(payload: Buffer): Link {
   };
 }
 
-/** Body of RTM_NEWLINK for a macvlan that appears in another namespace. */
-export function newMacvlanBody(macvlan: NewMacvlan, targetFd: number): Uint8Array[] {
+/** Body of RTM_NEWLINK for a macvlan that appears in another namespace. @param index 0: the kernel chooses */
+export function newMacvlanBody(macvlan: NewMacvlan, targetFd: number, index = 0): Uint8Array[] {
   const { name, parentIndex, mode, mac, mtu, bcQueueLength } = macvlan;
   return [
-    linkHeader(),
+    linkHeader(index),
     string(IFLA_IFNAME, name),
     u32(IFLA_LINK, parentIndex),
     u32(IFLA_NET_NS_FD, targetFd),

@@ -27,6 +27,7 @@ import { vfSettings } from './virtual-function.ts';
 
 const EEXIST = 17;
 const ENODEV = 19;
+const INDEX_TRIES = 20;
 
 /** A namespace as seen from here: its socket, its descriptor and what to call it in errors. */
 export interface Door {
@@ -67,11 +68,37 @@ export function nameLink(door: Door, index: number): string {
 export function createMacvlan(door: Door, macvlan: NewMacvlan, target: Door): Link {
   const task = () =>
     `create macvlan ${macvlan.name} over ${nameLink(door, macvlan.parentIndex)} of ${door.where} in ${target.where}`;
-  const body = newMacvlanBody(macvlan, target.fd);
-  door.exchange.change({ type: RTM_NEWLINK, flags: NLM_F_CREATE | NLM_F_EXCL, body, task });
+  const flags = NLM_F_CREATE | NLM_F_EXCL;
+  const create = (index?: number) => {
+    const body = newMacvlanBody(macvlan, target.fd, index);
+    door.exchange.change({ type: RTM_NEWLINK, flags, body, task });
+  };
+  try {
+    create();
+  } catch (error) {
+    if (!isErrno(error, 'EEXIST') || findLink(target, macvlan) !== undefined) throw error;
+    createUnderFreeIndex([door, target], create);
+  }
   const link = findLink(target, { name: macvlan.name });
   if (link === undefined) throw kernelError(task(), ENODEV, 'created, and gone at once');
   return link;
+}
+
+/**
+ * Before Linux 6.14 the kernel looks for a link of the new one's name where its parent is, not where it will be: a pod
+ * could have no eth0 on a node that has one. Where an index is asked for, it looks for that instead.
+ */
+function createUnderFreeIndex(places: readonly Door[], create: (index: number) => void): void {
+  for (let tries = 0; ; tries += 1) {
+    const index = 1 + Math.max(...places.flatMap((place) => listLinks(place).map((link) => link.index)));
+    try {
+      create(index);
+      return;
+    } catch (error) {
+      // Another call was quicker and has it now: in the parent's namespace, in the other one.
+      if (tries === INDEX_TRIES || !isErrno(error, 'EEXIST', 'EBUSY')) throw error;
+    }
+  }
 }
 
 export function createVeth(door: Door, name: string, peer: string, peerTarget: Door): void {

@@ -169,6 +169,12 @@ describe('macvlan', () => {
     expect(link).toMatchObject({ mac, mtu: 1280 });
   });
 
+  test('may have a name that another link has where its parent is', () => {
+    const link = nodeSide.createMacvlan({ name: 'nic0', parentIndex: nic(), mode: 'bridge' }, podSide);
+    expect(link).toMatchObject({ name: 'nic0', kind: 'macvlan', parentIndex: nic() });
+    expect(nodeSide.link({ name: 'nic0' })?.kind).not.toBe('macvlan');
+  });
+
   test('can be made in the namespace of its parent', () => {
     const link = nodeSide.createMacvlan({ name: 'net1', parentIndex: nic(), mode: 'bridge' }, nodeSide);
     expect(link.parentNetnsId).toBeUndefined();
