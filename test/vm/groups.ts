@@ -5,6 +5,8 @@ import { fixture } from './cases/fixture.ts';
 import { hostDevice } from './cases/host-device.ts';
 import { kernelVfMoves } from './cases/kernel-vf-moves.ts';
 import { kernelVfSettings } from './cases/kernel-vf-settings.ts';
+import { macvlan } from './cases/macvlan.ts';
+import { models } from './cases/models.ts';
 import { pci } from './cases/pci.ts';
 import { rdma } from './cases/rdma.ts';
 import { sriovDrivers } from './cases/sriov-drivers.ts';
@@ -19,6 +21,7 @@ export const VM_GROUPS: readonly VmGroup[] = [
   pci,
   kernelVfSettings,
   kernelVfMoves,
+  macvlan,
   drivers,
   sriovKeys,
   sriovRefusals,
@@ -29,4 +32,5 @@ export const VM_GROUPS: readonly VmGroup[] = [
   sriovDrivers,
   hostDevice,
   rdma,
+  models,
 ];

@@ -10,6 +10,7 @@ import { createHostDevice } from '../../../cni/host-device/plugin.ts';
 import { createSriov } from '../../../cni/sriov/plugin.ts';
 import { ipamInside } from '../../../meta/bin/ipam-inside.ts';
 import { createProgramDeps, type ProgramDeps } from '../../../meta/bin/program-deps.ts';
+import type { CreatePlugins } from '../../../meta/bin/start.ts';
 import { answerCall } from '../../../pkg/cni/answer.ts';
 import type { JsonObject, Plugin, Verb } from '../../../pkg/cni/plugin.ts';
 import { silentLogger } from '../../../pkg/log/logger.ts';
@@ -19,6 +20,8 @@ import { makeNetns, type TestNetns } from '../../kit/netns.ts';
 import { STEP } from './plugin-process.ts';
 import { describePorts, difference } from './ports.ts';
 import type { Vm } from './vm.ts';
+
+const standAlone: CreatePlugins = (deps) => [createSriov(deps), createHostDevice(deps), ...ipamInside(deps)];
 
 /** First argument of the guest's program when it is to be a plugin instead. */
 export const PLUGIN_MODE = 'plugin';
@@ -43,6 +46,12 @@ export interface CniOptions {
   /** @default the pod's name */
   readonly containerId?: string;
   readonly ifname?: string;
+  /** Of CNI_ARGS, beside namespace and name. */
+  readonly args?: string;
+  /** @default the namespace's */
+  readonly podName?: string;
+  /** @default "ns" */
+  readonly podNamespace?: string;
   /** CNI_NETNS is empty: the runtime knows of none any more. */
   readonly noNetns?: boolean;
 }
@@ -57,11 +66,10 @@ export class CniNode {
   log = '';
 
   /** What the case has made is removed when it is over. */
-  constructor(vm: Vm) {
+  constructor(vm: Vm, create: CreatePlugins = standAlone) {
     this.#vm = vm;
     this.#before = describePorts(vm.kernel, vm.ports);
-    const plugins = [createSriov(this.#deps), createHostDevice(this.#deps), ...ipamInside(this.#deps)];
-    this.#plugins = new Map(plugins.map((plugin) => [plugin.name, plugin]));
+    this.#plugins = new Map(create(this.#deps).map((plugin) => [plugin.name, plugin]));
     vm.defer(() => {
       vm.log(this.log);
       this.#store().close();
@@ -181,6 +189,7 @@ export class CniNode {
     const left = difference(this.#before, describePorts(this.#vm.kernel, this.#vm.ports)).filter(pods);
     deepEqual(left, []);
     deepEqual(this.records(), []);
+    deepEqual(this.#store().attachments.all(), []);
     deepEqual(checkState(this.#store()).broken, []);
   }
 
@@ -192,13 +201,14 @@ export class CniNode {
   }
 }
 
-function environment(verb: Verb, pod: TestNetns, { containerId, ifname, noNetns }: CniOptions) {
+function environment(verb: Verb, pod: TestNetns, options: CniOptions) {
+  const { containerId, ifname, noNetns, args, podName = pod.name, podNamespace = 'ns' } = options;
   return {
     CNI_COMMAND: verb,
     CNI_CONTAINERID: containerId ?? pod.name,
     CNI_NETNS: noNetns ? '' : pod.path,
     CNI_IFNAME: ifname ?? 'net1',
     CNI_PATH: '/nowhere',
-    CNI_ARGS: `K8S_POD_NAMESPACE=ns;K8S_POD_NAME=${pod.name}`,
+    CNI_ARGS: `K8S_POD_NAMESPACE=${podNamespace};K8S_POD_NAME=${podName}${args === undefined ? '' : `;${args}`}`,
   };
 }
