@@ -5,8 +5,8 @@ import { type BuildOptions, build, type Metafile, type Plugin } from 'esbuild';
 
 /** What a runtime can exec, and the file that it starts with. */
 export const PROGRAMS = ['manifold', 'macvlan', 'host-device', 'sriov', 'manifold-ipam'] as const;
-/** Built as a script; the executable answers to the name, but is not installed under it: another project's program may be. */
-export const DROP_IN = 'whereabouts';
+/** Built as scripts; the executable answers to the names, but is not installed under them: other projects' programs may be. */
+export const DROP_INS = ['whereabouts', 'rdma'] as const;
 export const CLI = 'manifold-cli';
 /** A script only: an executable is made to start fast and without a compiler, which is wrong for what runs for months. */
 export const AGENT = 'manifold-agent';
@@ -85,7 +85,7 @@ async function bundleCli(entry: string, outfile: string): Promise<Metafile> {
 /** dist/js: every program, the agent and the command line. Returns what each file was made of. */
 export async function bundleScripts(root: string, directory: string): Promise<Record<string, Metafile>> {
   const made: Record<string, Metafile> = {};
-  for (const name of [...PROGRAMS, DROP_IN, AGENT])
+  for (const name of [...PROGRAMS, ...DROP_INS, AGENT])
     made[name] = await bundleProgram(
       join(root, 'meta/bin', `${name}.ts`),
       join(directory, `${name}.cjs`),

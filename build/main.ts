@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } 
 import { join } from 'node:path';
 import process, { arch, argv, cwd } from 'node:process';
 import { parseArgs } from 'node:util';
-import { AGENT, bundleProgram, bundleScripts, CLI, DROP_IN, PROGRAMS } from './bundle.ts';
+import { AGENT, bundleProgram, bundleScripts, CLI, DROP_INS, PROGRAMS } from './bundle.ts';
 import { buildExecutable, installExecutable } from './executable.ts';
 import { findTarget } from './target.ts';
 
@@ -19,7 +19,7 @@ async function bundle(): Promise<string> {
   inputs.all = await bundleProgram(join(root, 'meta/bin/all.ts'), all, true);
   // What each file was made of: the tests hold it against what it may hold.
   writeFileSync(join(dist, 'inputs.json'), JSON.stringify(inputs));
-  for (const name of [...PROGRAMS, DROP_IN, AGENT, CLI])
+  for (const name of [...PROGRAMS, ...DROP_INS, AGENT, CLI])
     console.log(`dist/js/${name}.cjs ${megabytes(join(dist, 'js', `${name}.cjs`))}`);
   return all;
 }

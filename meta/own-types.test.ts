@@ -40,3 +40,9 @@ test.each<[string, boolean, () => void]>([
   // Ours under another name is no call of manifold by itself.
   expect(isOurselves('whereabouts', path, { ...deps, ownTypes })).toBe(false);
 });
+
+test('"rdma" is ours by the same rule, whatever "whereabouts" is', () => {
+  linkSync(ours(), join(root, 'first', 'rdma'));
+  const deps = { ownTypes: new Set(['macvlan']), ownFile: ours(), files: nodeFiles };
+  expect([...ownTypesFor(deps, [join(root, 'first')])]).toEqual(['macvlan', 'rdma']);
+});

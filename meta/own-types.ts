@@ -1,5 +1,6 @@
-// Which types run in this process. One of them is the name of another project's program: it is ours only where the file
+// Which types run in this process. Some are names of other projects' programs: such a one is ours only where the file
 // that CNI_PATH has under it is this one.
+import { RDMA } from '../cni/rdma/plugin.ts';
 import { WHEREABOUTS } from '../ipam/whereabouts/plugin.ts';
 import { findPlugin } from '../pkg/cni/exec-plugin.ts';
 import { isManifoldError } from '../pkg/errors/manifold-error.ts';
@@ -11,9 +12,11 @@ export function ownTypesFor(
   path: readonly string[],
 ): ReadonlySet<string> {
   const own = files.identity(ownFile);
-  const file = fileOf(WHEREABOUTS, path);
-  const isOurs = file !== undefined && own !== undefined && files.identity(file) === own;
-  return isOurs ? new Set([...ownTypes, WHEREABOUTS]) : ownTypes;
+  const dropIns = [WHEREABOUTS, RDMA].filter((type) => {
+    const file = fileOf(type, path);
+    return file !== undefined && own !== undefined && files.identity(file) === own;
+  });
+  return dropIns.length === 0 ? ownTypes : new Set([...ownTypes, ...dropIns]);
 }
 
 function fileOf(type: string, path: readonly string[]): string | undefined {

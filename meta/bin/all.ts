@@ -4,6 +4,7 @@ import { basename } from 'node:path';
 import { argv, execPath } from 'node:process';
 import { createHostDevice } from '../../cni/host-device/plugin.ts';
 import { createMacvlan } from '../../cni/macvlan/plugin.ts';
+import { createRdmaPlugin } from '../../cni/rdma/plugin.ts';
 import { createSriov } from '../../cni/sriov/plugin.ts';
 import { createIpam } from '../../ipam/plugin.ts';
 import { createWhereabouts } from '../../ipam/whereabouts/plugin.ts';
@@ -17,7 +18,8 @@ const PROGRAMS: Readonly<Record<string, () => Promise<void>>> = {
   'host-device': () => start('host-device', (deps) => [createHostDevice(deps), ...ipamInside(deps)]),
   sriov: () => start('sriov', (deps) => [createSriov(deps), ...ipamInside(deps)]),
   'manifold-ipam': () => start('manifold-ipam', (deps) => [createIpam(deps)]),
-  // Installed only by who asks for it: ln dist/bin/manifold /opt/cni/bin/whereabouts
+  // Installed only by who asks for them: ln dist/bin/manifold /opt/cni/bin/whereabouts
+  rdma: () => start('rdma', (deps) => [createRdmaPlugin(deps)]),
   whereabouts: () => start('whereabouts', (deps) => [createWhereabouts(deps)]),
 };
 

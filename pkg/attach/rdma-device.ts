@@ -32,6 +32,9 @@ const readSaved = (saved: JsonObject): SavedRdma['rdma'] => {
   return parsed.success ? parsed.output.rdma : [];
 };
 
+/** Whether a record's ADD has moved any. */
+export const hasRdma = (saved: JsonObject): boolean => readSaved(saved).length > 0;
+
 /** A record's part of it, which says nothing when nothing moves. */
 export const savedRdma = (devices: SavedRdma['rdma']): { readonly rdma: SavedRdma['rdma'] | undefined } => ({
   rdma: devices.length === 0 ? undefined : devices,

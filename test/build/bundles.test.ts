@@ -23,6 +23,7 @@ test.each([
   ['macvlan', PLUGIN],
   ['host-device', PLUGIN],
   ['sriov', PLUGIN],
+  ['rdma', PLUGIN],
   ['manifold-ipam', PLUGIN],
   ['manifold', [...PLUGIN, 'yaml']],
   ['all', [...PLUGIN, 'yaml']],

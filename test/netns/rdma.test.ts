@@ -4,6 +4,7 @@ import { existsSync, rmSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createHostDevice } from '../../cni/host-device/plugin.ts';
 import { createMacvlan } from '../../cni/macvlan/plugin.ts';
+import { createRdmaPlugin } from '../../cni/rdma/plugin.ts';
 import { createSriov } from '../../cni/sriov/plugin.ts';
 import { createIpam } from '../../ipam/plugin.ts';
 import { createProgramDeps, type ProgramDeps } from '../../meta/bin/program-deps.ts';
@@ -32,7 +33,8 @@ beforeEach(() => {
   pod = makeNetns();
   rdma = new RdmaKernel();
   deps = { ...createProgramDeps(silentLogger), sysfs: createSysfs(tree.root), rdma: rdma.open };
-  const made = [createSriov(deps), createHostDevice(deps), createMacvlan(deps), createIpam(deps)];
+  const devices = [createSriov(deps), createHostDevice(deps), createMacvlan(deps)];
+  const made = [...devices, createRdmaPlugin(deps), createIpam(deps)];
   plugins = new Map(made.map((plugin) => [plugin.name, plugin]));
   log = '';
   tree.pci(VF, { driver: 'mlx5_core', netdevs: { [nic.name]: {} }, rdmaDevices: ['mlx5_4'] });
@@ -246,6 +248,78 @@ describe('macvlan', () => {
     }
     await ok('ADD', macvlan('auto'));
     await ok('DEL', macvlan('auto'));
+    expect(places()).toEqual(AT_HOME);
+  });
+});
+
+describe('rdma, chained', () => {
+  /** Behind an interface plugin that leaves RDMA alone, as that of another project. */
+  const foreign = () => conf({}, { rdma: 'off' });
+  const chained = (more: JsonObject = {}) => conf({ type: 'rdma', ipam: undefined, ...more });
+
+  test('moves the RDMA device of the interface, reports what it was given, and brings it back', async () => {
+    const prevResult = await ok('ADD', foreign());
+    expect(await ok('ADD', chained({ prevResult }))).toEqual(prevResult);
+    expect(places()).toEqual(['mlx5_0 host', `mlx5_4 ${idOf(pod)}`]);
+    await ok('CHECK', chained({ prevResult }));
+    await ok('DEL', chained());
+    expect(places()).toEqual(AT_HOME);
+    expect(await refused('CHECK', chained({ prevResult }))).toContain('no record of its RDMA device');
+    await ok('DEL', chained());
+    await ok('DEL', foreign());
+  });
+
+  test('finds the device by the result of the interface plugin, where no runtime names it', async () => {
+    const prevResult = await ok('ADD', foreign());
+    await ok('ADD', chained({ prevResult, deviceID: undefined }));
+    expect(places()).toContain(`mlx5_4 ${idOf(pod)}`);
+    await ok('DEL', foreign());
+    await ok('DEL', chained());
+    expect(places()).toEqual(AT_HOME);
+  });
+
+  test('has nothing to do behind a plugin of ours', async () => {
+    const prevResult = await ok('ADD', conf());
+    const asked = rdma.requests.length;
+    expect(await ok('ADD', chained({ prevResult }))).toEqual(prevResult);
+    await ok('CHECK', chained({ prevResult }));
+    await ok('DEL', chained());
+    expect(rdma.requests).toHaveLength(asked);
+    expect(places()).toContain(`mlx5_4 ${idOf(pod)}`);
+    await ok('DEL', conf());
+    expect(places()).toEqual(AT_HOME);
+  });
+
+  test('starts afresh after an ADD that died, and refuses a second one', async () => {
+    const prevResult = await ok('ADD', foreign());
+    await ok('ADD', chained({ prevResult }));
+    expect(await refused('ADD', chained({ prevResult }))).toContain('has it already');
+    const { interfaces } = deps.openStore({ stateDir: tree.path('state'), runDir: tree.path('run') });
+    const record = interfaces.all().find(({ plugin }) => plugin === 'rdma');
+    if (record === undefined) throw new Error('no record');
+    const writer = { ...record.writer, pid: 0x7ffffff0 };
+    interfaces.put({ ...record, state: 'adding', writer });
+    await ok('ADD', chained({ prevResult }));
+    await ok('GC', chained({ 'cni.dev/valid-attachments': [] }));
+    expect(places()).toEqual(AT_HOME);
+    await ok('DEL', foreign());
+    expect(interfaces.all()).toEqual([]);
+  });
+
+  test('is refused in shared mode, without an interface before it, and without a device', async () => {
+    const prevResult = await ok('ADD', foreign());
+    await ok('STATUS', chained());
+    rdma.mode = 'shared';
+    expect(await refused('ADD', chained({ prevResult }))).toContain('shares its RDMA devices');
+    expect(await refused('STATUS', chained())).toContain('shares them among all namespaces');
+    rdma.mode = 'exclusive';
+    expect(await refused('ADD', chained())).toContain('no interface in prevResult');
+    const unknown = { prevResult, deviceID: '0000:ff:00.0' };
+    expect(await refused('ADD', chained(unknown))).toContain('no PCI or auxiliary device 0000:ff:00.0');
+    rdma.devices.splice(1, 1, { index: 9, name: 'mlx5_4', place: home(), fixed: true });
+    expect(await refused('ADD', chained({ prevResult }))).toContain('EOPNOTSUPP');
+    await ok('DEL', chained());
+    await ok('DEL', foreign());
     expect(places()).toEqual(AT_HOME);
   });
 });
