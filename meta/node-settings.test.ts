@@ -33,3 +33,20 @@ test('a definition chooses neither directory, log file nor node, and a cluster o
   expect(settings(theirs, node({ kubeconfig: '/kube' }))).toEqual({ ...dirs, kubeconfig: '/kube', own: 1 });
   expect(settings(theirs, node())).toEqual({ ...dirs, kubeconfig: '/theirs', own: 1 });
 });
+
+test('where the rdma that is chained is not ours, our plugins leave RDMA devices to it, unless they are told otherwise', () => {
+  const list = (own: JsonObject) => ({
+    plugins: [
+      { type: 'macvlan', manifold: own },
+      { type: 'bridge', ipam: { type: 'manifold-ipam' } },
+      { type: 'rdma' },
+    ],
+  });
+  const manifolds = (own: JsonObject, types: ReadonlySet<string>) => {
+    const { plugins } = withNodeSettings(list(own), node(), types);
+    return Array.isArray(plugins) ? plugins.map((plugin) => plugin?.manifold) : [];
+  };
+  expect(manifolds({}, ours)).toEqual([{ ...dirs, rdma: 'off' }, dirs, undefined]);
+  expect(manifolds({ rdma: 'require' }, ours)).toEqual([{ ...dirs, rdma: 'require' }, dirs, undefined]);
+  expect(manifolds({}, new Set([...ours, 'rdma']))).toEqual([dirs, dirs, dirs]);
+});
