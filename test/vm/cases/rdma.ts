@@ -1,10 +1,14 @@
 // RDMA devices on the guest's kernel, with soft RoCE: found, shared, and refused. What hardware does with a move is not
 // seen here: the driver of soft RoCE cannot be moved.
 import { deepEqual, equal, match, ok, throws } from 'node:assert/strict';
+import { createMacvlan } from '../../../cni/macvlan/plugin.ts';
+import { ipamInside } from '../../../meta/bin/ipam-inside.ts';
 import { isManifoldError } from '../../../pkg/errors/manifold-error.ts';
+import { isErrno } from '../../../pkg/kernel/kernel-error.ts';
 import { openRdma } from '../../../pkg/kernel/linux-rdma.ts';
 import { makeNetns, type TestNetns } from '../../kit/netns.ts';
 import { vmCase, vmGroup } from '../case.ts';
+import { CniNode } from '../guest/cni-node.ts';
 import type { Vm } from '../guest/vm.ts';
 
 /** Soft RoCE on an interface of the host, removed when the case is over. */
@@ -131,6 +135,41 @@ export const rdma = vmGroup('RDMA:', [
       } finally {
         pod.close();
       }
+    },
+  ),
+
+  vmCase(
+    'a macvlan that must have RDMA gets a GID of its address, in shared mode; not in exclusive',
+    async (vm) => {
+      const node = new CniNode(vm, (deps) => [createMacvlan(deps), ...ipamInside(deps)]);
+      const { index, name } = vm.ports[0].homeVf(1);
+      vm.kernel.host().setLink(index, { up: true });
+      const { manifold } = node.conf({});
+      const keys = { type: 'macvlan', master: name, manifold: { ...Object(manifold), rdma: 'require' } };
+      const pod = node.pod();
+      match(await node.refused('ADD', keys, pod), /its parent \w+ has no RDMA device/);
+      softRoce(vm, 'rxe0', name);
+      await node.ok('STATUS', keys, pod);
+      await node.ok('ADD', keys, pod);
+      await vm.until('the GID of the pod', () =>
+        vm.sysfs.rdmaGids('rxe0', 1).some(({ gid }) => gid.endsWith('ffff:c000:0201')),
+      );
+      await node.ok('DEL', keys, pod);
+      await vm.until('the end of that GID', () =>
+        vm.sysfs.rdmaGids('rxe0', 1).every(({ gid }) => !gid.endsWith('ffff:c000:0201')),
+      );
+      vm.run('ip', 'netns', 'del', pod.name);
+      await vm.until('the end of the namespace', () => {
+        try {
+          host(vm).setMode('exclusive');
+          return true;
+        } catch (error) {
+          if (!isErrno(error, 'EBUSY')) throw error;
+          return false;
+        }
+      });
+      vm.defer(() => host(vm).setMode('shared'));
+      match(await node.refused('ADD', keys, node.pod()), /is the host's alone/);
     },
   ),
 ]);

@@ -45,7 +45,7 @@ export const sriovStories = vmGroup('sriov', [
   }),
 
   vmCase(
-    'namespace gone first: two functions come back as net1 and are sorted out by their PCI address (sriov-cni 126, 178, 349; device plugin 685)',
+    'namespace gone first: two functions come back as net1 and are sorted out by their PCI address (sriov-cni 126, 178, 349)',
     async (vm) => {
       const node = new CniNode(vm);
       const pods = [node.pod(), node.pod()] as const;
@@ -98,6 +98,53 @@ export const sriovStories = vmGroup('sriov', [
     await node.ok('DEL', other, next);
     node.expectAsBefore();
   }),
+
+  vmCase(
+    'the node was rebooted under its pods: the devices go into their next sandboxes, and late DELs leave them there (multus 542)',
+    async (vm) => {
+      const node = new CniNode(vm);
+      const [old, next] = [
+        [node.pod(), node.pod(), node.pod()],
+        [node.pod(), node.pod(), node.pod()],
+      ] as const;
+      const keys = [
+        setUp(vm, 2),
+        { type: 'host-device', pciBusID: vm.ports[0].vfAddress(3) },
+        { type: 'host-device', pciBusID: vm.ports[1].address },
+      ];
+      for (const [at, one] of keys.entries()) await node.ok('ADD', one, old[at] ?? old[0]);
+      await node.reboot(old);
+      // The runtime knows nothing any more of the sandboxes of the last boot, or remembers them later.
+      const results: JsonObject[] = [];
+      for (const [at, one] of keys.entries()) results.push(await node.ok('ADD', one, next[at] ?? next[0]));
+      for (const [at, one] of keys.entries()) await node.ok('DEL', one, old[at] ?? old[0], { noNetns: true });
+      for (const [at, one] of keys.entries())
+        await node.ok('CHECK', { ...one, prevResult: results[at] ?? {} }, next[at] ?? next[0]);
+      for (const [at, one] of keys.entries()) await node.ok('DEL', one, next[at] ?? next[0]);
+      node.expectAsBefore();
+      await vm.until('carrier', () => vm.ports[1].link().running);
+    },
+  ),
+
+  vmCase(
+    'a pod comes again with its MAC on another function: no two functions keep one MAC (sriov-network-device-plugin 685)',
+    async (vm) => {
+      const node = new CniNode(vm);
+      const [old, next] = [node.pod(), node.pod()];
+      const [first, second] = [setUp(vm, 0), setUp(vm, 1)];
+      const at = (index: number) => vm.ports[0].link().vfs[index]?.mac;
+      const home = [at(0), at(1)];
+      await node.ok('ADD', first, old);
+      vm.run('ip', 'netns', 'del', old.name);
+      const prevResult = await node.ok('ADD', second, next);
+      await node.ok('DEL', first, old, { noNetns: true });
+      deepEqual([at(0), at(1)], [home[0], MACS[0]]);
+      await node.ok('CHECK', { ...second, prevResult }, next);
+      await node.ok('DEL', second, next);
+      deepEqual([at(0), at(1)], home);
+      node.expectAsBefore();
+    },
+  ),
 
   vmCase('two pods are given one function: the second is refused and told who has it', async (vm) => {
     const node = new CniNode(vm);

@@ -1,8 +1,9 @@
 // A node inside the guest that calls our plugins: in this process, as the meta plugin does, or as programs that die.
 import { deepEqual } from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { argv, execPath } from 'node:process';
@@ -18,10 +19,15 @@ import { checkState } from '../../../pkg/state/check-state.ts';
 import type { InterfaceRecord } from '../../../pkg/state/node-store.ts';
 import { makeNetns, type TestNetns } from '../../kit/netns.ts';
 import { STEP } from './plugin-process.ts';
-import { describePorts, difference } from './ports.ts';
+import { describePorts, difference, renewPorts } from './ports.ts';
 import type { Vm } from './vm.ts';
 
 const standAlone: CreatePlugins = (deps) => [createSriov(deps), createHostDevice(deps), ...ipamInside(deps)];
+
+const byName = (plugins: readonly Plugin[]): ReadonlyMap<string, Plugin> =>
+  new Map(plugins.map((plugin) => [plugin.name, plugin]));
+
+const BOOT_ID = '/proc/sys/kernel/random/boot_id';
 
 /** First argument of the guest's program when it is to be a plugin instead. */
 export const PLUGIN_MODE = 'plugin';
@@ -58,23 +64,49 @@ export interface CniOptions {
 
 export class CniNode {
   readonly #vm: Vm;
-  readonly #before: string;
+  readonly #create: CreatePlugins;
   readonly #directory = mkdtempSync(join(tmpdir(), 'manifold-vm-'));
-  readonly #deps: ProgramDeps = createProgramDeps(silentLogger);
-  readonly #plugins: ReadonlyMap<string, Plugin>;
+  #before: string;
+  #deps: ProgramDeps = createProgramDeps(silentLogger);
+  #plugins: ReadonlyMap<string, Plugin>;
   /** What the plugins have logged. */
   log = '';
 
   /** What the case has made is removed when it is over. */
   constructor(vm: Vm, create: CreatePlugins = standAlone) {
     this.#vm = vm;
+    this.#create = create;
     this.#before = describePorts(vm.kernel, vm.ports);
-    this.#plugins = new Map(create(this.#deps).map((plugin) => [plugin.name, plugin]));
+    this.#plugins = byName(create(this.#deps));
     vm.defer(() => {
       vm.log(this.log);
       this.#store().close();
       rmSync(this.#directory, { recursive: true });
     });
+  }
+
+  /**
+   * What is left of a node after a reboot: its state, but neither namespaces, nor /run, nor what its functions were.
+   * The kernel's boot_id is covered by a file with another.
+   */
+  async reboot(pods: readonly TestNetns[]): Promise<void> {
+    for (const pod of pods) this.#vm.run('ip', 'netns', 'del', pod.name);
+    // At boot ports have these names; from a namespace they come back under others.
+    for (const [at, port] of this.#vm.ports.entries()) {
+      const { index } = await this.#vm.until('the port', () => port.findLink());
+      this.#vm.kernel.host().setLink(index, { up: false });
+      this.#vm.kernel.host().setLink(index, { name: `eth${at}` });
+    }
+    await renewPorts(this.#vm.kernel, this.#vm.ports);
+    const file = join(this.#directory, 'boot_id');
+    writeFileSync(file, `${randomUUID()}\n`);
+    this.#vm.run('mount', '--bind', file, BOOT_ID);
+    this.#vm.defer(() => this.#vm.run('umount', BOOT_ID));
+    this.#store().close();
+    rmSync(join(this.#directory, 'run'), { recursive: true, force: true });
+    this.#deps = createProgramDeps(silentLogger);
+    this.#plugins = byName(this.#create(this.#deps));
+    this.#before = describePorts(this.#vm.kernel, this.#vm.ports);
   }
 
   /** Namespaces of pods; removed when the case is over, unless it has removed them itself. */

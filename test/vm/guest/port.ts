@@ -21,10 +21,15 @@ export class Port {
 
   /** The physical function's interface, read now, with its `vfs`. */
   link(): Link {
-    const [netdev] = this.#sysfs.pci(this.address)?.netdevs ?? [];
-    const link = netdev && this.#kernel.host().link({ name: netdev.name });
+    const link = this.findLink();
     if (link === undefined) throw new Error(`No interface of ${this.address}`);
     return link;
+  }
+
+  /** Undefined while it is elsewhere or has none. */
+  findLink(): Link | undefined {
+    const [netdev] = this.#sysfs.pci(this.address)?.netdevs ?? [];
+    return netdev && this.#kernel.host().link({ name: netdev.name });
   }
 
   /** PCI address of a virtual function: 0 to 6. */
