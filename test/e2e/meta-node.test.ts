@@ -424,7 +424,7 @@ describe('a store that cannot be written', () => {
   test('disk full: ADD fails with a clear error and leaves nothing, DEL takes everything away', async () => {
     const networks = node.defineRails(1);
     mkdirSync(node.stateDir);
-    mount('-t', 'tmpfs', '-o', 'size=256k', 'tmpfs', node.stateDir);
+    mount('-t', 'tmpfs', '-o', 'size=512k', 'tmpfs', node.stateDir);
     mounted.push(node.stateDir);
     await add('a', networks);
     const filler = join(node.stateDir, 'filler');
