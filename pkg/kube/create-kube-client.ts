@@ -20,7 +20,7 @@ export interface KubeClientOptions {
   readonly retry?: Partial<RetryOptions>;
   /** Calls at once; further ones wait for a connection. @default 4 */
   readonly connections?: number;
-  /** Until a connection counts as failed, TLS included. @default 3000 */
+  /** Until a connection counts as failed; TLS on it may take three times as long. @default 3000 */
   readonly connectMs?: number;
   /** A watch on which nothing comes for so long is begun again. @default 150000 */
   readonly silenceMs?: number;

@@ -163,6 +163,30 @@ test('a server that accepts connections and says nothing in TLS is given up for 
   expect(connections).toBeGreaterThan(1);
 });
 
+test('a server that takes its time for TLS is waited for longer than for a connection', async () => {
+  await using server = await ScriptedHttp.start([good], authority.issue(forHere));
+  const { connect, createServer } = await import('node:net');
+  let connections = 0;
+  const slow = createServer((near) => {
+    connections += 1;
+    setTimeout(() => {
+      const far = connect(Number(new URL(server.url).port), '127.0.0.1');
+      near.pipe(far).pipe(near);
+    }, 300);
+  });
+  await new Promise<void>((resolve) => slow.listen(0, '127.0.0.1', resolve));
+  const address = slow.address();
+  const port = typeof address === 'object' && address !== null ? address.port : 0;
+  const client = clientOf(
+    server.url.replace(/\d+$/, String(port)),
+    { ca: authority.certificate },
+    { connectMs: 200 },
+  );
+  expect(await client.get(PODS, 'a', PLACE)).toEqual({ metadata: { name: 'a' } });
+  slow.close();
+  expect(connections).toBe(1);
+});
+
 test('a call that waits for the connection of another has that connection: it is asked once, however long it takes', async () => {
   const slow: Step = (answer, seen) => void setTimeout(() => good(answer, seen), 300);
   await using server = await ScriptedHttp.start([good, slow], authority.issue(forHere));

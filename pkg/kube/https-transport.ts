@@ -17,7 +17,7 @@ export interface HttpsTransportOptions {
   readonly userAgent: string;
   /** At once; what comes on top waits. */
   readonly connections: number;
-  /** Until a connection stands, TLS included. */
+  /** Until a connection stands; TLS on it may take three times as long. */
   readonly connectMs: number;
   readonly log: Logger;
 }
@@ -161,6 +161,9 @@ function badMaterial({ origins }: KubeAccess, error: unknown): unknown {
   return new KubeError('Credentials', message, { hint: 'Write both anew, from one source.' });
 }
 
+/** A handshake may take so many times as long as a connection may. */
+const HANDSHAKE = 3;
+
 /**
  * From when on bytes of the request may have left: TLS stands, or a kept connection is used. `request.reusedSocket` does
  * not tell: it is false where a request had to wait, and is given the connection of one that has ended.
@@ -177,10 +180,17 @@ function watchConnection(
       standing();
       return;
     }
-    const timer = setTimeout(() => {
-      const error = Object.assign(new Error(`no connection within ${connectMs} ms`), { code: 'ETIMEDOUT' });
-      request.destroy(error);
-    }, connectMs);
+    const limit = (ms: number) =>
+      setTimeout(() => {
+        request.destroy(Object.assign(new Error(`no connection within ${ms} ms`), { code: 'ETIMEDOUT' }));
+      }, ms);
+    let timer = limit(connectMs);
+    // A kernel answered, so nobody is away: an API server under load takes its time for TLS, and a new attempt would
+    // only add to that.
+    socket.once('connect', () => {
+      clearTimeout(timer);
+      timer = limit(HANDSHAKE * connectMs);
+    });
     const done = () => clearTimeout(timer);
     socket.once('encrypted' in socket ? 'secureConnect' : 'connect', () => {
       done();
