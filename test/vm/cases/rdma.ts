@@ -23,6 +23,12 @@ function softRoce(vm: Vm, name: string, netdev: string): number {
   return made.index;
 }
 
+/** An interface of the host, up for the time of the case. */
+function up(vm: Vm, index: number): void {
+  vm.kernel.host().setLink(index, { up: true });
+  vm.defer(() => vm.kernel.host().setLink(index, { up: false }));
+}
+
 const host = (vm: Vm) => openRdma(vm.kernel.host());
 const find = (vm: Vm, name: string) =>
   host(vm)
@@ -66,7 +72,7 @@ export const rdma = vmGroup('RDMA:', [
 
   vmCase('its GIDs are those of the addresses of its interface', async (vm) => {
     const { index, name } = vm.ports[0].homeVf(1);
-    vm.kernel.host().setLink(index, { up: true });
+    up(vm, index);
     vm.kernel.host().addAddress(index, { cidr: '192.0.2.1/24' });
     softRoce(vm, 'rxe0', name);
     const gid = await vm.until('the GID', () =>
@@ -143,7 +149,7 @@ export const rdma = vmGroup('RDMA:', [
     async (vm) => {
       const node = new CniNode(vm, (deps) => [createMacvlan(deps), ...ipamInside(deps)]);
       const { index, name } = vm.ports[0].homeVf(1);
-      vm.kernel.host().setLink(index, { up: true });
+      up(vm, index);
       const { manifold } = node.conf({});
       const keys = { type: 'macvlan', master: name, manifold: { ...Object(manifold), rdma: 'require' } };
       const pod = node.pod();
