@@ -9,7 +9,7 @@ import { applyManifests } from '../kit/control-plane/apply-manifests.ts';
 import type { Cluster } from '../kit/control-plane/cluster.ts';
 import { sharedCluster } from '../kit/control-plane/shared-cluster.ts';
 
-const PODS = 24;
+const PODS = 12;
 
 let cluster: Cluster;
 let nodes: NodePlace[];
@@ -29,7 +29,7 @@ afterEach(() => {
 const DEFINITIONS: readonly (readonly [name: string, ipam: JsonObject])[] = [
   ['what is freed rests', { range: '10.83.0.0/24' }],
   ['what is freed is deleted', { range: '10.83.1.0/24', reuseDelay: '0s' }],
-  ['there is an address for each pod and no more', { range: '10.83.2.1-10.83.2.24/24' }],
+  ['there is an address for each pod and no more', { range: '10.83.2.1-10.83.2.12/24' }],
 ];
 
 test.each(DEFINITIONS)('%s: ADD of the new sandbox and DEL of the old one at once', async (name, ipam) => {

@@ -18,7 +18,7 @@ import type { Fault } from '../kit/fault-proxy/fault.ts';
 import { FaultProxy } from '../kit/fault-proxy/fault-proxy.ts';
 import { heldBy, Killed, ModelNode } from '../kit/model-node.ts';
 
-const LONGEST_MS = Number(env.MANIFOLD_TEST_PROPERTY_MS ?? 40_000);
+const LONGEST_MS = Number(env.MANIFOLD_TEST_PROPERTY_MS ?? 30_000);
 const PODS = 9;
 
 /** Six addresses of IPv4 for nine pods, two of them in all definitions. */
@@ -49,22 +49,21 @@ const luck = fc.record({
   fault: rarely(9, fc.constantFrom('answer lost', 'answer lost, and down', 'reset', 'down')),
 });
 const step = fc.oneof(
-  { weight: 14, arbitrary: fc.record({ do: fc.constant('add' as const), pod, node, luck }) },
-  { weight: 5, arbitrary: fc.record({ do: fc.constant('del' as const), pod, luck }) },
+  { weight: 12, arbitrary: fc.record({ do: fc.constant('add' as const), pod, node, luck }) },
+  { weight: 4, arbitrary: fc.record({ do: fc.constant('del' as const), pod, luck }) },
   {
     weight: 3,
     arbitrary: fc.record({ do: fc.constant('delete pod' as const), pod, withSandbox: fc.boolean() }),
   },
-  { weight: 4, arbitrary: fc.record({ do: fc.constant('late del' as const), luck }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('late del' as const), luck }) },
   {
-    weight: 1,
+    weight: 4,
     arbitrary: fc.record({ do: fc.constantFrom('boot' as const, 'lose' as const, 'return' as const), node }),
   },
-  {
-    weight: 3,
-    arbitrary: fc.record({ do: fc.constantFrom('away' as const, 'back' as const, 'back' as const) }),
-  },
-  { weight: 3, arbitrary: fc.record({ do: fc.constant('reclaim' as const) }) },
+  // An outage makes each call wait: it is rare, and short.
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('away' as const) }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('back' as const) }) },
+  { weight: 4, arbitrary: fc.record({ do: fc.constant('reclaim' as const) }) },
 );
 type Step = typeof step extends fc.Arbitrary<infer S> ? S : never;
 type Luck = typeof luck extends fc.Arbitrary<infer L> ? L : never;
@@ -323,7 +322,7 @@ test(
   async () => {
     await fc.assert(
       fc
-        .asyncProperty(fc.array(step, { minLength: 10, maxLength: 60, size: 'max' }), fc.boolean(), runSteps)
+        .asyncProperty(fc.array(step, { minLength: 20, maxLength: 60, size: 'max' }), fc.boolean(), runSteps)
         .beforeEach(empty),
       { numRuns: LONGEST_MS, interruptAfterTimeLimit: LONGEST_MS, markInterruptAsFailure: false },
     );
