@@ -1,4 +1,15 @@
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, unlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  unlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
@@ -6,7 +17,7 @@ import { stringify } from 'yaml';
 import { createAuthority } from '../../test/kit/certificate.ts';
 import { inClusterAccess } from './in-cluster.ts';
 import { KubeError } from './kube-error.ts';
-import { readKubeconfig } from './kubeconfig.ts';
+import { readKubeconfig, readTrustedKubeconfig } from './kubeconfig.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'manifold-kubeconfig-'));
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
@@ -210,6 +221,11 @@ test.each([
   ['logs in by a program', { user: { exec: { command: 'aws' } } }, /users\[0\]\.user\.exec/, /tokenFile/],
   ['logs in by a provider', { user: { 'auth-provider': { name: 'gcp' } } }, /auth-provider/],
   ['logs in by password', { user: { username: 'me', password: SECRET } }, /username/],
+  [
+    'sends its token unencrypted',
+    { cluster: { server: 'http://192.0.2.1:8080' } },
+    /unencrypted .*clusters\[1\]\.cluster\.server/,
+  ],
   ['goes through a proxy', { cluster: { 'proxy-url': 'http://p' } }, /proxy-url/],
   ['has a number for a name', { context: { namespace: 7 } }, /contexts\[0\]\.context\.namespace/],
   ['has text for a flag', { cluster: { 'insecure-skip-tls-verify': 'yes' } }, /insecure-skip-tls-verify/],
@@ -244,3 +260,71 @@ test('of a kubeconfig that is no YAML the line is told, and nothing that stands 
   expect(error.message).toMatch(/it is no YAML .*line \d/);
   expect(JSON.stringify([error.message, error.hint, error.stack, error.cause])).not.toContain(SECRET);
 });
+
+test('without a token a server may be asked unencrypted', async () => {
+  const parts = { cluster: { server: 'http://192.0.2.1:8080' }, user: { token: undefined } };
+  expect((await readKubeconfig(file(stringify(config(parts))))).server).toBe('http://192.0.2.1:8080');
+});
+
+test('a kubeconfig whose YAML aliases stand for very much is refused by its name', async () => {
+  const ten = (name: string) => Array(10).fill(name).join(',');
+  const bomb = `a: &a [${ten('x')}]\nb: &b [${ten('*a')}]\nc: &c [${ten('*b')}]\nd: [${ten('*c')}]\n`;
+  const path = file(bomb + stringify(config()));
+  const error = await refusalOf(path);
+  expect(error.message).toMatch(/aliases/);
+  expect(error.message).toContain(path);
+});
+
+test('a plugin reads a kubeconfig that is only its own to write, by a link and in a sticky directory too', async () => {
+  const path = file(stringify(config()));
+  const link = join(directory, 'link');
+  symlinkSync(path, link);
+  expect((await readTrustedKubeconfig(link)).server).toBe('https://192.0.2.1:6443');
+  await expect(readTrustedKubeconfig(join(directory, 'gone'))).rejects.toThrow(/no such file/);
+});
+
+test.each<[string, (path: string) => string, RegExp]>([
+  ['others may write', (path) => chmodded(path, 0o646), /writable by group or others/],
+  ['the group may write', (path) => chmodded(path, 0o664), /writable by group or others/],
+  [
+    'lies in a directory that others may write',
+    (path) => {
+      const open = mkdtempSync(join(directory, 'open-'));
+      writeFileSync(join(open, 'k'), readFileSync(path));
+      chmodSync(open, 0o777);
+      return join(open, 'k');
+    },
+    /its directory .*open-\w+ is writable/,
+  ],
+  [
+    "lies in a volume of a pod, where a container's root writes",
+    (path) => {
+      const volume = join(directory, 'kubelet/pods/u1/volumes/kubernetes.io~empty-dir/v');
+      mkdirSync(volume, { recursive: true });
+      writeFileSync(join(volume, 'k'), readFileSync(path));
+      return join(volume, 'k');
+    },
+    /where containers keep their files/,
+  ],
+  [
+    'is a FIFO',
+    () => {
+      const fifo = join(directory, 'fifo');
+      execFileSync('mkfifo', [fifo]);
+      return fifo;
+    },
+    /no regular file/,
+  ],
+  ['is a directory', () => directory, /it is a directory/],
+])('a plugin reads no kubeconfig that %s, and says what is wanted', async (_, make, reason) => {
+  const path = make(file(stringify(config())));
+  const failure = await readTrustedKubeconfig(path).catch((error: unknown) => error);
+  expect(failure).toMatchObject({ reason: 'Credentials', hint: expect.stringContaining('chown root') });
+  expect(String(failure)).toMatch(reason);
+  expect(String(failure)).toContain(path);
+});
+
+function chmodded(path: string, mode: number): string {
+  chmodSync(path, mode);
+  return path;
+}

@@ -1,10 +1,12 @@
 // A kubeconfig file (client-go's clientcmd/api/v1) as a KubeAccess. Its secrets never reach a message.
 import { readFileSync } from 'node:fs';
+import type { Document } from 'yaml';
 import { unreadable } from './changing-file.ts';
 import type { KubeAccess, TlsMaterial } from './kube-access.ts';
 import { KubeError } from './kube-error.ts';
 import { isFields, Section, WANTED } from './kubeconfig-section.ts';
 import { checkedPem } from './pem.ts';
+import { readTrustedFile, TRUSTED_HINT } from './trusted-file.ts';
 
 /**
  * @param path of the kubeconfig, JSON or YAML
@@ -12,7 +14,24 @@ import { checkedPem } from './pem.ts';
  * @throws KubeError Credentials: missing, unreadable, no kubeconfig, or with a way to log in that is not ours
  */
 export async function readKubeconfig(path: string, context?: string): Promise<KubeAccess> {
-  const config = new Section(path, '', await parse(path, readText(path)));
+  return accessFrom(path, readText(path), context);
+}
+
+/**
+ * For plugins, which run as root with a path that a definition may name: no tenant shall make them send a file of the
+ * node to a server of its choice. What the kubeconfig itself names is then root's choice.
+ * @throws KubeError Credentials as readKubeconfig, and where somebody other than root may have written the file
+ */
+export async function readTrustedKubeconfig(path: string): Promise<KubeAccess> {
+  const read = reading(path, readTrustedFile);
+  if ('text' in read) return accessFrom(path, read.text, undefined);
+  throw new KubeError('Credentials', `Cannot use the kubeconfig: ${read.distrusted} (${path})`, {
+    hint: TRUSTED_HINT,
+  });
+}
+
+async function accessFrom(path: string, text: string, context: string | undefined): Promise<KubeAccess> {
+  const config = new Section(path, '', await parse(path, text));
   const chosen = context ?? config.text('current-context');
   if (chosen === undefined || chosen === '')
     throw config.refuse('current-context', 'it names no context', 'Set it: kubectl config use-context NAME.');
@@ -60,6 +79,8 @@ function accessOf({ path, context, cluster, user, userName, namespace }: Parts):
     throw user.refuse(missing, `it is missing beside ${there}`, `Give both, or neither.`);
   }
   const token = tokenSource(user);
+  if (token !== undefined && isOverheard(server))
+    throw cluster.refuse('server', 'a token would be sent unencrypted', 'Write it as https://HOST:PORT.');
   const serverName = cluster.text('tls-server-name');
   const insecure = cluster.flag('insecure-skip-tls-verify');
   let material: TlsMaterial | undefined;
@@ -145,6 +166,12 @@ function serverOf(cluster: Section): string {
   return `${url.protocol}//${url.host}${url.pathname.replace(/\/+$/, '')}`;
 }
 
+/** True where others than this machine see what is sent. */
+function isOverheard(server: string): boolean {
+  const { protocol, hostname } = new URL(server);
+  return protocol === 'http:' && !/^(localhost|127\.[0-9.]+|\[::1\])$/.test(hostname);
+}
+
 function entry(config: Section, list: string, name: string, kind: string, namedBy: string): Section {
   const items = config.list(list);
   const at = items.findIndex((item) => isFields(item) && item.name === name);
@@ -157,9 +184,11 @@ function entry(config: Section, list: string, name: string, kind: string, namedB
   );
 }
 
-function readText(path: string): string {
+const readText = (path: string): string => reading(path, (one) => readFileSync(one, 'utf8'));
+
+function reading<T>(path: string, read: (path: string) => T): T {
   try {
-    return readFileSync(path, 'utf8');
+    return read(path);
   } catch (error) {
     throw unreadable(path, 'the kubeconfig', path, error);
   }
@@ -178,7 +207,7 @@ async function parse(path: string, text: string): Promise<unknown> {
   const { parseDocument } = await import('yaml');
   const document = parseDocument(text, { prettyErrors: false, logLevel: 'silent', uniqueKeys: true });
   const [error] = document.errors;
-  if (error === undefined) return document.toJS({ maxAliasCount: 100 });
+  if (error === undefined) return withoutAliases(path, document);
   const line = text.slice(0, error.pos[0]).split('\n').length;
   throw new KubeError(
     'Credentials',
@@ -187,4 +216,19 @@ async function parse(path: string, text: string): Promise<unknown> {
       hint: WANTED,
     },
   );
+}
+
+/** Few aliases can stand for more than fits into memory. */
+function withoutAliases(path: string, document: Document): unknown {
+  try {
+    return document.toJS({ maxAliasCount: 100 });
+  } catch (error) {
+    // What the library throws for too many, and for one that names nothing.
+    if (!(error instanceof ReferenceError)) throw error;
+    throw new KubeError(
+      'Credentials',
+      `Cannot use the kubeconfig: its YAML aliases name nothing, or stand for too much (${path})`,
+      { hint: 'Write out what the aliases stand for: kubectl config view --flatten.' },
+    );
+  }
 }

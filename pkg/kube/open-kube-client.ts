@@ -1,14 +1,14 @@
 // A client that reads its kubeconfig at the first call, so that having one at hand costs nothing.
 import { createKubeClient, type KubeClientOptions } from './create-kube-client.ts';
 import type { KubeClient, KubeObject, KubeResource, RawObject, Selection } from './kube-client.ts';
-import { readKubeconfig } from './kubeconfig.ts';
+import { readTrustedKubeconfig } from './kubeconfig.ts';
 
 /** Each call @throws KubeError Credentials as well, where the kubeconfig cannot be used; the next one reads it again. */
 export function openKubeClient(kubeconfig: string, options: KubeClientOptions = {}): KubeClient {
   let opened: KubeClient | undefined;
   let opening: Promise<KubeClient> | undefined;
   const open = async (): Promise<KubeClient> => {
-    opened = createKubeClient(await readKubeconfig(kubeconfig), options);
+    opened = createKubeClient(await readTrustedKubeconfig(kubeconfig), options);
     return opened;
   };
   const client = (): Promise<KubeClient> => {
