@@ -30,6 +30,8 @@ import { vfsInUse } from './vfs-in-use.ts';
 
 const NAME = 'host-device';
 
+type LocatedLink = Extract<Located, { kind: 'link' }>;
+
 export interface HostDeviceDeps extends AttachDeps, RdmaDeps {
   readonly sysfs: Sysfs;
 }
@@ -76,7 +78,7 @@ async function add(deps: HostDeviceDeps, call: AddCall<HostDeviceConfig>): Promi
   const host = deps.kernel.host();
   refuseInUse(call, located.link, readHostNetwork(host));
   const wish = call.config.manifold.rdma;
-  const rdma = planRdma(deps, { wish, names: rdmaNames(deps.sysfs, located), what: located.link.name });
+  const rdma = requireRdma(deps, call.config, located);
   return attachInterface(deps, call, {
     ...what,
     save: () => ({ ...saveDevice(host, located.link), ...savedDeviceInfo(info), ...savedRdma(rdma) }),
@@ -88,7 +90,11 @@ async function add(deps: HostDeviceDeps, call: AddCall<HostDeviceConfig>): Promi
   });
 }
 
-function rdmaNames(sysfs: Sysfs, { link, pci }: Extract<Located, { kind: 'link' }>): readonly string[] {
+/** @throws ManifoldError as planRdma */
+const requireRdma = (deps: HostDeviceDeps, { manifold }: HostDeviceConfig, located: LocatedLink) =>
+  planRdma(deps, { wish: manifold.rdma, names: rdmaNames(deps.sysfs, located), what: located.link.name });
+
+function rdmaNames(sysfs: Sysfs, { link, pci }: LocatedLink): readonly string[] {
   if (link.device?.bus === 'auxiliary') return sysfs.auxiliary(link.device.name)?.rdmaDevices ?? [];
   return pci?.rdmaDevices ?? [];
 }
@@ -143,9 +149,12 @@ async function status(deps: HostDeviceDeps, call: Call<HostDeviceConfig>): Promi
   try {
     const located = locateFree(deps, call, undefined);
     refuseVfsInUse(deps, call, located);
-    if (located.kind === 'link') refuseInUseNow(call, located.link, deps.kernel.host());
+    if (located.kind === 'link') {
+      requireRdma(deps, call.config, located);
+      refuseInUseNow(call, located.link, deps.kernel.host());
+    }
   } catch (error) {
-    if (!isManifoldError(error, 'not-found', 'device-held')) throw error;
+    if (!isManifoldError(error, 'not-found', 'device-held', 'unsupported-field')) throw error;
     throw new ManifoldError('unavailable', error.message, {
       cause: error,
       hint: error.hint ?? `Look at ${describeSelector(call.config)}.`,

@@ -55,8 +55,8 @@ async function add(deps: SriovDeps, call: AddCall<SriovConfig>, retract: Retract
   const host = deps.kernel.host();
   const info = call.config.runtimeConfig?.CNIDeviceInfoFile;
   const wish = rdmaWish(call.config);
-  const { address, rdmaDevices } = vf.pci;
-  const rdma = planRdma(deps, { wish, names: rdmaDevices, what: address });
+  const { address } = vf.pci;
+  const rdma = requireRdma(deps, call.config, vf);
   return await attachInterface(deps, call, {
     plugin: NAME,
     device: vfKey(vf.pci.address),
@@ -70,7 +70,7 @@ async function add(deps: SriovDeps, call: AddCall<SriovConfig>, retract: Retract
       const { found, link: ready } = configure(deps, call, vf, way, before);
       // Bound again, the virtual function has another RDMA device, under the same name.
       const isAnew = ready?.index !== vf.host?.link.index;
-      const now = isAnew ? planRdma(deps, { wish, names: rdmaDevices, what: address }) : rdma;
+      const now = isAnew ? requireRdma(deps, call.config, vf) : rdma;
       const moved = moveRdma(deps, wish, now, pod, call.log);
       const saved = { ...before, ...found, ...savedRdma(moved) };
       const extra = { pciID: address };
@@ -83,6 +83,10 @@ async function add(deps: SriovDeps, call: AddCall<SriovConfig>, retract: Retract
     retract,
   });
 }
+
+/** @throws ManifoldError as planRdma */
+const requireRdma = (deps: SriovDeps, config: SriovConfig, { pci }: LocatedVf) =>
+  planRdma(deps, { wish: rdmaWish(config), names: pci.rdmaDevices, what: pci.address });
 
 /** @param retract undefined: STATUS, which changes nothing */
 function locateFree(
@@ -116,9 +120,10 @@ async function status(deps: SriovDeps, call: Call<SriovConfig>): Promise<void> {
     try {
       const vf = locateFree(deps, call, undefined);
       if (vf.pf !== undefined) openPf(deps, vf.pf.address)[Symbol.dispose]();
+      requireRdma(deps, call.config, vf);
       if (vf.host !== undefined) refuseInUseNow(call, vf.host.link, deps.kernel.host());
     } catch (error) {
-      if (!isManifoldError(error, 'not-found', 'device-held', 'bad-config')) throw error;
+      if (!isManifoldError(error, 'not-found', 'device-held', 'bad-config', 'unsupported-field')) throw error;
       throw new ManifoldError('unavailable', error.message, {
         cause: error,
         ...(error.hint ? { hint: error.hint } : {}),

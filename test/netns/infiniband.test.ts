@@ -7,7 +7,7 @@ import { createProgramDeps, type ProgramDeps } from '../../meta/bin/program-deps
 import { answerCall } from '../../pkg/cni/answer.ts';
 import type { JsonObject, Plugin, Verb } from '../../pkg/cni/plugin.ts';
 import { silentLogger } from '../../pkg/log/logger.ts';
-import { InfinibandPort, VF } from '../kit/infiniband.ts';
+import { InfinibandPort, PF, VF } from '../kit/infiniband.ts';
 import { makeHostNic, makeNetns, type TestNetns, type TestNic } from '../kit/netns.ts';
 import { RdmaKernel } from '../kit/rdma-kernel.ts';
 import { SysfsTree } from '../kit/sysfs-tree.ts';
@@ -162,7 +162,7 @@ describe('a GUID', () => {
   });
 
   test('for a function of a user-space driver is set, and nothing bound', async () => {
-    tree.pci('0000:3b:10.5', { driver: 'vfio-pci', virtualOf: ['0000:3b:00.0', 1] });
+    tree.pci('0000:3b:10.5', { driver: 'vfio-pci', virtualOf: [PF, 1] });
     port.vf = { ...port.vf, index: 1 };
     await ok('ADD', conf({ ...ASKED, deviceID: '0000:3b:10.5' }));
     expect(port.done).toEqual([guids(GUID)]);

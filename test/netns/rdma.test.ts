@@ -208,6 +208,11 @@ describe('in shared mode', () => {
       expect(places()).toEqual(AT_HOME);
       await ok('DEL', conf({}, { rdma: wish }));
     }
+    for (const keys of [{}, { type: 'host-device', pciBusID: VF }]) {
+      const text = await refused('STATUS', conf(keys, { rdma: 'exclusive' }));
+      expect(text).toContain('shares its RDMA devices');
+      await ok('STATUS', conf(keys, { rdma: 'require' }));
+    }
     const text = await refused('ADD', conf({}, { rdma: 'exclusive' }));
     expect(text).toContain('the system shares its RDMA devices among all namespaces');
     expect(text).toContain('netns_mode=0');
