@@ -1,4 +1,5 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -84,6 +85,81 @@ describe('the flat file', () => {
     flat({ ...KUBECONFIG, manifold: { whereabouts: 'closed', nodeName: 'flat' } });
     const { config } = complete({}, { manifold: { nodeName: 'node' } });
     expect(config.manifold).toMatchObject({ whereabouts: 'closed', nodeName: 'node' });
+  });
+});
+
+describe('a flat file that only the configuration names', () => {
+  let named: string;
+  beforeEach(() => {
+    named = mkdtempSync(join(tmpdir(), 'manifold-named-'));
+  });
+  afterEach(() => rmSync(named, { recursive: true }));
+  const write = (keys: JsonObject) => {
+    writeFileSync(join(named, 'whereabouts.conf'), JSON.stringify(keys));
+    return { configuration_path: named };
+  };
+  const NODE = { stateDir: '/s', runDir: '/r', logLevel: 'info' };
+
+  test('chooses no setting of ours where the node has its own', () => {
+    const theirs = { logFile: '/theirs', nodeName: 'victim', stateDir: '/theirs', whereabouts: 'closed' };
+    const keys = write({
+      network_name: 'own',
+      log_file: '/theirs',
+      log_level: 'debug',
+      manifold: theirs,
+      ...KUBECONFIG,
+    });
+    writeFileSync(join(named, 'nodename'), 'victim');
+    const { config, remarks } = complete(keys, { manifold: NODE });
+    expect(config.ipam).toMatchObject({ network_name: 'own' });
+    expect(config.manifold).toEqual({ ...NODE, kubeconfig: '/etc/k', whereabouts: 'open' });
+    expect(remarks.map(({ event }) => event)).toContain("keys not taken from a file that is not the node's");
+  });
+
+  test('chooses no file to which root appends, whoever calls', () => {
+    const keys = write({
+      log_file: '/theirs',
+      manifold: { logFile: '/theirs', nodeName: 'n' },
+      ...KUBECONFIG,
+    });
+    const { config } = complete(keys);
+    expect(config.manifold).toMatchObject({ nodeName: 'n' });
+    expect(config.manifold).not.toHaveProperty('logFile');
+  });
+
+  test.each<[string, () => void, RegExp]>([
+    [
+      'others may write',
+      () => chmodSync(join(named, 'whereabouts.conf'), 0o666),
+      /it is writable by group or others/,
+    ],
+    ['lies where others may put files', () => chmodSync(named, 0o777), /its directory .* is writable/],
+    [
+      'is a FIFO',
+      () => {
+        rmSync(join(named, 'whereabouts.conf'));
+        execFileSync('mkfifo', [join(named, 'whereabouts.conf')]);
+      },
+      /no regular file/,
+    ],
+  ])('is refused where it %s, but not for DEL', (_, spoil, reason) => {
+    const keys = { ...write({ network_name: 'own' }), ...KUBECONFIG };
+    spoil();
+    expect(() => complete(keys)).toThrow(reason);
+    expect(() => complete(keys)).toThrow(
+      expect.objectContaining({ hint: expect.stringContaining('chown root') }),
+    );
+    const { config, remarks } = complete(keys, {}, { forDel: true });
+    expect(config.ipam).not.toHaveProperty('network_name');
+    expect(remarks.map(({ event }) => event)).toContain('defaults of Whereabouts not read');
+  });
+
+  test('the node is not called what a file beside it says that others may write', () => {
+    writeFileSync(join(named, 'nodename'), 'victim');
+    chmodSync(join(named, 'nodename'), 0o666);
+    const keys = { configuration_path: named, ...KUBECONFIG };
+    expect(() => complete(keys)).toThrow(/writable by group or others/);
+    expect(complete(keys, {}, { forDel: true }).config.manifold).not.toHaveProperty('nodeName');
   });
 });
 

@@ -6,6 +6,7 @@ import { isManifoldError, ManifoldError } from '../../pkg/errors/manifold-error.
 import {
   FLAT_DIRECTORIES,
   type FlatFile,
+  isOneOf,
   kindOf,
   mergeDefaults,
   readFlatFile,
@@ -33,7 +34,7 @@ export function completeWhereabouts(raw: JsonObject, options: CompleteOptions): 
   const own = raw.ipam;
   const flat = flatFileOf(own, options, remark);
   // `manifold` in the flat file is beside `ipam` in a configuration.
-  const { manifold: flatManifold, ...flatKeys } = flat?.keys ?? {};
+  const { manifold: flatManifold, ...flatKeys } = keysThatCount(flat, raw, remark);
   if (flat !== undefined) remark('defaults of Whereabouts', { file: flat.path });
   const ipam = lenientRanges(mergeDefaults(own, flatKeys), remark);
   const given = mergeDefaults(objectOf(raw.manifold), objectOf(flatManifold));
@@ -59,20 +60,35 @@ function flatFileOf(
   }
 }
 
+/** The meta plugin has set these for the node: then a definition chooses neither node name nor a file that root writes. */
+const isSetByNode = (manifold: JsonObject): boolean => manifold.stateDir !== undefined;
+
+/** Of a file that the configuration names no log file counts, and nothing of ours where the node has settings. */
+function keysThatCount(
+  flat: FlatFile | undefined,
+  raw: JsonObject,
+  remark: (event: string, fields: Readonly<Record<string, unknown>>) => void,
+): JsonObject {
+  if (flat === undefined || flat.isNodes) return flat?.keys ?? {};
+  const { log_file: logFile, manifold, ...keys } = flat.keys;
+  const { logFile: ourLogFile, ...settings } = objectOf(manifold);
+  const isNodes = isSetByNode(objectOf(raw.manifold));
+  if (logFile !== undefined || ourLogFile !== undefined || (isNodes && manifold !== undefined))
+    remark("keys not taken from a file that is not the node's", { file: flat.path });
+  return isNodes ? keys : { ...keys, manifold: settings };
+}
+
 /** What the keys of Whereabouts say in terms of `manifold`. */
 function settingsOf(
   ipam: JsonObject,
   own: JsonObject,
   given: JsonObject,
-  { env }: CompleteOptions,
+  options: CompleteOptions,
 ): JsonObject {
-  const directory = textOf(ipam.configuration_path);
-  const nodeName = env.NODENAME || kindOf(directory) !== 'directory' ? undefined : readNodeName(directory);
+  const nodeName = nodeNameOf(textOf(ipam.configuration_path), given, options);
   const logLevel = LOG_LEVELS[textOf(ipam.log_level)];
-  // The meta plugin has set these for the node: then a definition chooses no file that root writes.
-  const setByNode = given.stateDir !== undefined;
   const kubeconfig = textOf(objectOf(ipam.kubernetes).kubeconfig);
-  const logFile = textOf(setByNode && textOf(own.log_file) !== '' ? undefined : ipam.log_file);
+  const logFile = textOf(isSetByNode(given) && textOf(own.log_file) !== '' ? undefined : ipam.log_file);
   return {
     // Whereabouts may still run on other nodes, unless the node says that it does not.
     whereabouts: 'open',
@@ -82,6 +98,21 @@ function settingsOf(
     ...(logLevel !== undefined && { logLevel }),
     ...(logFile.startsWith('/') && { logFile }),
   };
+}
+
+function nodeNameOf(
+  directory: string,
+  given: JsonObject,
+  { env, forDel, directories = FLAT_DIRECTORIES }: CompleteOptions,
+): string | undefined {
+  if (env.NODENAME || kindOf(directory) !== 'directory') return undefined;
+  if (isSetByNode(given) && !isOneOf(directories, directory)) return undefined;
+  try {
+    return readNodeName(directory, directories);
+  } catch (error) {
+    if (!forDel || !isManifoldError(error)) throw error;
+    return undefined;
+  }
 }
 
 const LOG_LEVELS: Readonly<Record<string, string>> = {

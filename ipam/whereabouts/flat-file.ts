@@ -1,9 +1,10 @@
 // The file of defaults that Whereabouts reads beside each configuration, and how the two become one.
 import { readFileSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { isJsonObject } from '../../pkg/cni/network-config.ts';
 import type { JsonObject, JsonValue } from '../../pkg/cni/plugin.ts';
 import { ManifoldError } from '../../pkg/errors/manifold-error.ts';
+import { readTrustedFile, TRUSTED_HINT } from '../../pkg/kube/trusted-file.ts';
 
 const FILE = 'whereabouts.conf';
 
@@ -18,26 +19,39 @@ export interface FlatFile {
   readonly path: string;
   /** Keys of `ipam`. */
   readonly keys: JsonObject;
+  /** False where only the configuration names it, which a tenant may have written. */
+  readonly isNodes: boolean;
 }
 
 /**
  * @param named `configuration_path` of the configuration: the file itself, or a directory that has it
  * @returns undefined when there is none
- * @throws ManifoldError 'bad-config' when it is no JSON object, 'io' when it cannot be read
+ * @throws ManifoldError 'bad-config' when it is no JSON object, or is not the node's and somebody other than root may
+ *   have written it; 'io' when it cannot be read
  */
 export function readFlatFile(named: string, directories: readonly string[]): FlatFile | undefined {
   const own = named === '' ? [] : [kindOf(named) === 'directory' ? join(named, FILE) : named];
   const path = [...own, ...directories.map((directory) => join(directory, FILE))].find(
     (one) => kindOf(one) === 'file',
   );
-  return path === undefined ? undefined : { path, keys: parse(path, readText(path)) };
+  if (path === undefined) return undefined;
+  const isNodes = isOneOf(directories, dirname(path));
+  return { path, isNodes, keys: parse(path, isNodes ? readText(path) : trustedText(path)) };
 }
 
-/** The content of `<directory>/nodename`, where the installer of Whereabouts writes it. */
-export function readNodeName(directory: string): string | undefined {
+/**
+ * The content of `<directory>/nodename`, where the installer of Whereabouts writes it.
+ * @throws ManifoldError as readFlatFile
+ */
+export function readNodeName(directory: string, directories: readonly string[]): string | undefined {
   const path = join(directory, 'nodename');
-  return kindOf(path) === 'file' ? readText(path).trim() || undefined : undefined;
+  if (kindOf(path) !== 'file') return undefined;
+  const text = isOneOf(directories, directory) ? readText(path) : trustedText(path);
+  return text.trim() || undefined;
 }
+
+export const isOneOf = (directories: readonly string[], directory: string): boolean =>
+  directories.some((one) => resolve(one) === resolve(directory));
 
 export const kindOf = (path: string): 'file' | 'directory' | 'none' => {
   const found = statSync(path, { throwIfNoEntry: false });
@@ -45,9 +59,21 @@ export const kindOf = (path: string): 'file' | 'directory' | 'none' => {
   return found.isDirectory() ? 'directory' : 'file';
 };
 
-function readText(path: string): string {
+function trustedText(path: string): string {
+  const read = reading(path, readTrustedFile);
+  if ('text' in read) return read.text;
+  throw new ManifoldError(
+    'bad-config',
+    `Cannot use what 'ipam.configuration_path' names: ${read.distrusted} (${path})`,
+    { hint: `${TRUSTED_HINT} Or leave the key out: ${FLAT_DIRECTORIES[1]} is looked in anyhow.` },
+  );
+}
+
+const readText = (path: string): string => reading(path, (one) => readFileSync(one, 'utf8'));
+
+function reading<T>(path: string, read: (path: string) => T): T {
   try {
-    return readFileSync(path, 'utf8');
+    return read(path);
   } catch (error) {
     if (!(error instanceof Error && 'code' in error)) throw error;
     throw new ManifoldError('io', `Cannot read ${path}: ${error.message}`, { cause: error });
