@@ -129,7 +129,7 @@ function refused(
 
 function refuseIfHeld(request: ClaimRequest, domain: string, address: Address, view: LeaseView): void {
   const lease = view.get(domain, address);
-  if (lease === undefined || isOwn(lease, request) || view.isAbandoned(lease)) return;
+  if (lease === undefined || isOwn(lease, view) || view.isAbandoned(lease)) return;
   if (lease.state === 'resting' && view.mayReuse(lease)) return;
   const { pod, containerId, network } = request;
   const wish = `Cannot give ${lease.address} to ${podName(pod, containerId)} on network ${network}`;
@@ -148,8 +148,9 @@ function refuseIfHeld(request: ClaimRequest, domain: string, address: Address, v
   );
 }
 
-const isOwn = (lease: KnownLease, { owner, ifname, network }: ClaimRequest): boolean =>
-  lease.owner === owner && lease.ifname === ifname && lease.network === network;
+/** The view knows more than the UID: on another node it may be another's. */
+const isOwn = ({ domain, address }: KnownLease, view: LeaseView): boolean =>
+  view.own().some((own) => own.domain === domain && own.address === address);
 
 const grantOf = (pool: Pool, address: Address): Grant => ({
   domain: pool.domain,

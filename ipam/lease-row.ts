@@ -1,6 +1,13 @@
 // The node's row of a lease and the lease's object, each made from the other. Pure.
 import type { ClusterLeaseRecord, PodRef } from '../pkg/state/node-store.ts';
-import { type IpLease, type IpLeaseSpec, isOfStatefulSet, newIpLease, timeText } from './ip-lease.ts';
+import {
+  type IpLease,
+  type IpLeaseSpec,
+  isHeldBy,
+  isOfStatefulSet,
+  newIpLease,
+  timeText,
+} from './ip-lease.ts';
 
 /** Parts of metadata that a write names as its preconditions. */
 export type ObjectState = NonNullable<ClusterLeaseRecord['object']>;
@@ -51,6 +58,15 @@ interface Holder {
   readonly ifname: string;
   readonly network: string;
 }
+
+/**
+ * True when this owner holds it on this node. The UID alone does not say so: static pods of one manifest have one UID on
+ * all nodes that read it.
+ * @param object as this node's row knows it: the node may have been called otherwise when it was claimed
+ */
+export const isHeldHere = (lease: IpLease, holder: Holder, nodeName: string, object?: ObjectState): boolean =>
+  isHeldBy(lease, holder) &&
+  (lease.spec.node === nodeName || (object !== undefined && lease.metadata.uid === object.uid));
 
 /** True when it was this owner's and is nobody's now. */
 export const wasHeldBy = ({ spec }: IpLease, { owner, ifname, network }: Holder): boolean =>

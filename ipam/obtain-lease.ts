@@ -4,7 +4,7 @@ import type { ClusterLeaseRecord } from '../pkg/state/node-store.ts';
 import type { ClusterDeps } from './cluster-deps.ts';
 import { readLease } from './end-lease.ts';
 import { IP_LEASES, type IpLease, isHeldBy, isOver, restsByDefault, timeText } from './ip-lease.ts';
-import { isKeptFor, leaseOfRow, type ObjectState, objectState, wasHeldBy } from './lease-row.ts';
+import { isHeldHere, isKeptFor, leaseOfRow, type ObjectState, objectState, wasHeldBy } from './lease-row.ts';
 
 export type Obtained =
   | { readonly got: IpLease }
@@ -51,8 +51,9 @@ export async function obtainLease(
     over = undefined;
     if (found === undefined) continue;
     // A later call of the same owner has made it its own: it is right as it is.
-    if (isHeldBy(found, row) && !isStillOurs(deps, row)) return { got: found };
-    if (!mayTake(found, row, client.now(), options)) return givenUp(deps, row, found, signal);
+    const isOurs = isHeldHere(found, row, deps.nodeName, row.object);
+    if (isOurs && !isStillOurs(deps, row)) return { got: found };
+    if (!isOurs && !mayTake(found, row, client.now(), options)) return givenUp(deps, row, found, signal);
     over = objectState(found);
   }
   return givenUp(deps, row, undefined, signal);
@@ -68,6 +69,7 @@ async function givenUp(
   return { taken: true, ...(by !== undefined && { by }) };
 }
 
+/** Of a lease that this owner does not hold. */
 function mayTake(
   lease: IpLease,
   row: ClusterLeaseRecord,
@@ -75,7 +77,6 @@ function mayTake(
   { early = false }: Pick<ObtainOptions, 'early'>,
 ): boolean {
   return (
-    isHeldBy(lease, row) ||
     wasHeldBy(lease, row) ||
     isKeptFor(lease, row) ||
     isOver(lease.spec, now) ||

@@ -279,6 +279,24 @@ describe('requested addresses', () => {
 });
 
 describe('owners', () => {
+  test('static pods of one manifest have one UID on several nodes, and an address of their own each', async () => {
+    const [n1, n2] = [node('n1'), node('n2')];
+    const of = (container: string) => ({ uid: 'hash-of-the-manifest', container });
+    const asked = { ...of('a'), ip: '10.0.0.5' };
+    expect(await n1.give(small, asked)).toEqual(['10.0.0.5']);
+    await expect(n2.give(small, { ...asked, container: 'b' })).rejects.toMatchObject({
+      code: 'address-held',
+      message: expect.stringContaining('on node n1 holds it'),
+    });
+    const reserved = { addresses: [{ address: '10.3.0.5/24' }] };
+    expect(await n1.give(reserved, of('a'))).toEqual(['10.3.0.5']);
+    await expect(n2.give(reserved, of('b'))).rejects.toMatchObject({ code: 'address-held' });
+    expect(await n1.give({ range: '10.4.0.1/32' }, of('a'))).toEqual(['10.4.0.1']);
+    await expect(n2.give({ range: '10.4.0.1/32' }, of('b'))).rejects.toMatchObject({ code: 'no-address' });
+    // The next sandbox on its own node has all of them.
+    expect(await n1.give(small, { ...asked, container: 'c' })).toEqual(['10.0.0.5']);
+  });
+
   test('a DEL of an older container ends nothing that a newer one holds', async () => {
     const n1 = node();
     const [address] = await n1.give(wide, { uid: 'u1', container: 'old' });
