@@ -10,6 +10,7 @@ import { measureCluster } from './kube-main.ts';
 import { measureMemories } from './memories.ts';
 import { builtinsText, loadTable, machine, memoryTable, sizeTable, timeTable } from './report.ts';
 import { measureTimes } from './timings.ts';
+import { measureVm } from './vm/measure.ts';
 import { makeWorld } from './world.ts';
 
 const FILE = new URL('../../docs/performance.md', import.meta.url);
@@ -19,14 +20,14 @@ const { values } = parseArgs({
   options: {
     rounds: { type: 'string', default: '15' },
     pods: { type: 'string', default: '32' },
-    /** plugins or cluster: the other tables stay as they are. */
+    /** plugins, cluster or vm: the other tables stay as they are. */
     only: { type: 'string' },
   },
 });
 const rounds = Number(values.rounds);
 const plugins = (await goPlugins()) ?? debianPlugins();
 
-if (values.only !== 'cluster') {
+if (values.only === undefined || values.only === 'plugins') {
   using world = makeWorld(plugins, Number(values.pods));
   write('bench', [
     machine(rounds),
@@ -37,8 +38,10 @@ if (values.only !== 'cluster') {
     builtinsText(world),
   ]);
 }
-if (values.only !== 'plugins' && (await hasCluster()))
+if ((values.only === undefined || values.only === 'cluster') && (await hasCluster()))
   write('cluster', [machine(rounds), ...(await measureCluster(plugins, rounds))]);
+if (values.only === undefined || values.only === 'vm')
+  write('vm', [machine(rounds, 'the quickest'), ...(await measureVm(rounds))]);
 
 /** False where there is no Go to build one with, and it was not asked for. */
 async function hasCluster(): Promise<boolean> {

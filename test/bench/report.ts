@@ -98,10 +98,10 @@ export function loadTable(): string {
   return table(['bundle', 'kB', 'of these', 'only on demand'], rows);
 }
 
-export function machine(rounds: number): string {
+export function machine(rounds: number, shown = 'medians'): string {
   const cpu = cpus();
   const date = new Date().toISOString().slice(0, 10);
-  return `${date}, Linux ${release()} ${arch()}, ${cpu.length} cores (${cpu[0]?.model.trim()}), ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${version}; load average ${loadavg()[0]?.toFixed(1)} before it; medians of ${rounds} interleaved rounds.`;
+  return `${date}, Linux ${release()} ${arch()}, ${cpu.length} cores (${cpu[0]?.model.trim()}), ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${version}; load average ${loadavg()[0]?.toFixed(1)} before it; ${shown} of ${rounds} interleaved rounds.`;
 }
 
 /** One line for each verb: what Node itself has to load for a macvlan with our IPAM. */

@@ -17,6 +17,9 @@ const ROUNDS = 20;
 /** One of each five rounds is killed. */
 const BLOCK = 5;
 
+/** Numbers of a function of the first port and one of the second. */
+type Pair = readonly [number, number];
+
 /** One pod of a round, with a function of one port. */
 interface Side {
   readonly port: Port;
@@ -35,6 +38,7 @@ class Stress {
   readonly #rounds: number;
   readonly #free: readonly [number[], number[]];
   readonly #killed: ReadonlySet<number>;
+  readonly #waiting: ((pair: Pair) => void)[] = [];
   #next = 0;
   readonly counts = { killed: 0, tooLate: 0, leftRecord: 0, namespaceFirst: 0, frames: 0 };
 
@@ -59,22 +63,22 @@ class Stress {
       const a = this.#side(round, 0, left, pods[0], vlan);
       const b = this.#side(round, 1, right, pods[1], vlan);
       const gone = await this.#round(a, b, vlan, this.#killed.has(round));
-      this.#free[0].push(left);
-      this.#free[1].push(right);
+      this.#giveBack([left, right]);
       if (gone) pods = [this.#node.pod(), pods[1]];
     }
   }
 
-  /** Seven pairs for eight workers: one waits. */
-  async #take(): Promise<[number, number]> {
-    const both = await this.#vm.until(
-      'a free function of each port',
-      () => this.#free.every((port) => port.length > 0) && this.#free.map((port) => this.#random.take(port)),
-      300_000,
-    );
-    const [left, right] = both;
-    if (left === undefined || right === undefined) throw new Error('a free function is missing');
-    return [left, right];
+  /** Seven pairs for eight workers: one waits, until one of the others hands on its own. */
+  #take(): Promise<Pair> {
+    const [left, right] = this.#free.map((port) => this.#random.take(port));
+    if (left !== undefined && right !== undefined) return Promise.resolve([left, right]);
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  #giveBack(pair: Pair): void {
+    const next = this.#waiting.shift();
+    if (next === undefined) for (const at of [0, 1] as const) this.#free[at].push(pair[at]);
+    else next(pair);
   }
 
   #side(round: number, at: 0 | 1, index: number, pod: TestNetns, vlan: number): Side {

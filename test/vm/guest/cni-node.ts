@@ -129,6 +129,11 @@ export class CniNode {
     };
   }
 
+  /** What the runtime sets for a call. */
+  environment(verb: Verb, pod: TestNetns, options: CniOptions = {}): Record<string, string> {
+    return environment(verb, pod, options);
+  }
+
   async call(verb: Verb, keys: JsonObject, pod: TestNetns, options: CniOptions = {}): Promise<CniAnswer> {
     const conf = this.conf(keys);
     const plugin = this.#plugins.get(String(conf.type));
