@@ -12,6 +12,7 @@ import { podName } from './exhausted.ts';
 import { finishReleases } from './finish-releases.ts';
 import { leaseName } from './lease-name.ts';
 import type { ClaimRequest, Grant } from './lease-store.ts';
+import { leaveNode, ownOnNode } from './other-store.ts';
 
 /** More only when hundreds claim the last addresses of a range at once. */
 const MOST_ROUNDS = 100;
@@ -167,6 +168,8 @@ async function finish(
   const leftovers = leftoversOf(deps, requests, grants);
   const signal = AbortSignal.timeout(DEADLINE_MS.drain);
   try {
+    if (requests.some((request) => ownOnNode(deps, request).length > 0))
+      deps.store.transaction(() => leaveNode(deps, requests, grants));
     for (const row of leftovers.length === 0 ? [] : markReleasing(deps, leftovers))
       await endRow(deps, row, signal);
     if (hasAnswered) await finishReleases(deps, DRAINED.beside, signal);

@@ -9,6 +9,7 @@ import type { ClusterKnowledge } from './cluster-knowledge.ts';
 import { leaseName } from './lease-name.ts';
 import { type ObjectState, objectState } from './lease-row.ts';
 import type { ClaimRequest, Grant } from './lease-store.ts';
+import { ownOnNode } from './other-store.ts';
 import { isUsable, type Pool } from './pool.ts';
 
 export interface Intent {
@@ -55,10 +56,13 @@ export function intentOf(
     writer: store.writer,
   };
   const isWanted = isMeant(request, grant);
+  const isOnNode = ownOnNode({ store }, request).some(
+    ({ domain, address }) => domain === row.domain && address === row.address,
+  );
   return {
     row,
     pool: isWanted ? undefined : poolOf(request, grant),
-    insist: isWanted || before !== undefined || known !== undefined,
+    insist: isWanted || before !== undefined || known !== undefined || isOnNode,
     over: (known && objectState(known)) ?? before?.object,
     isKept:
       (before?.state === 'held' || before?.state === 'claimed') &&

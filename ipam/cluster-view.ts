@@ -7,12 +7,13 @@ import { rangeContains } from '../pkg/ip/range.ts';
 import type { ClusterLeaseRecord } from '../pkg/state/node-store.ts';
 import type { ClusterDeps } from './cluster-deps.ts';
 import { type ClusterKnowledge, LEVEL, type Level, rangeKey } from './cluster-knowledge.ts';
-import { type IpLease, isHeldBy, isOfStatefulSet, isOver, restsByDefault } from './ip-lease.ts';
+import { type IpLease, isOfStatefulSet, isOver, restsByDefault } from './ip-lease.ts';
 import { heldByUnknown, knownLease, knownRow } from './known-lease.ts';
 import { leaseName } from './lease-name.ts';
-import { isKeptFor, wasHeldBy } from './lease-row.ts';
+import { isHeldHere, isKeptFor, wasHeldBy } from './lease-row.ts';
 import type { ClaimRequest, KnownLease, LeaseView } from './lease-store.ts';
-import { capacityOf, isUsable, type Pool } from './pool.ts';
+import { heldOnNode, heldOnNodeIn, ownOnNode } from './other-store.ts';
+import { capacityOf, isUsable, type Pool, spanOf } from './pool.ts';
 import { pickFree, spreadWalk, upperHalf } from './walk.ts';
 
 /** What is to be read before a choice is made again. */
@@ -32,7 +33,7 @@ export class Unread {
 
 /** One choice for all requests of a claim. */
 export interface Choice {
-  readonly deps: Pick<ClusterDeps, 'store' | 'client' | 'nodeName' | 'reservations'>;
+  readonly deps: Pick<ClusterDeps, 'store' | 'client' | 'nodeName' | 'reservations' | 'kernel'>;
   readonly knowledge: ClusterKnowledge;
   readonly unread: Unread;
   /** Names of the leases that this choice has given already. */
@@ -65,7 +66,7 @@ export function clusterView(choice: Choice, request: ClaimRequest): LeaseView {
   const isOwnRow = (row: ClusterLeaseRecord) =>
     row.owner === owner && row.ifname === ifname && row.network === network;
   const isForUs = (lease: IpLease) =>
-    isHeldBy(lease, request) || wasHeldBy(lease, request) || isKeptFor(lease, request);
+    isHeldHere(lease, request, deps.nodeName) || wasHeldBy(lease, request) || isKeptFor(lease, request);
   const isForAnybody = (lease: IpLease) => isOver(lease.spec, now()) || restsByDefault(lease.spec);
   return {
     get(domain, address) {
@@ -73,6 +74,9 @@ export function clusterView(choice: Choice, request: ClaimRequest): LeaseView {
       const row = clusterLeases.get(name);
       if (row !== undefined && (isOwnRow(row) || row.state !== 'resting'))
         return knownRow(row, deps.nodeName);
+      const onNode = heldOnNode(deps, domain, address);
+      // Its owner is told who has it in the cluster.
+      if (onNode !== undefined && !(onNode.owner === owner && knowledge.isTaken(domain, name))) return onNode;
       const lease = knowledge.lease(name);
       if (lease !== undefined) return knownLease(lease);
       return knowledge.isTaken(domain, name) ? heldByUnknown(domain, address) : undefined;
@@ -83,6 +87,10 @@ export function clusterView(choice: Choice, request: ClaimRequest): LeaseView {
         .filter(isOwnRow)
         .map((row) => knownRow(row, deps.nodeName)),
       ...[...knowledge.leases()].filter(isForUs).map(knownLease),
+      // Until the cluster says that somebody else has it.
+      ...ownOnNode(deps, request).filter(
+        ({ domain, address }) => !knowledge.isTaken(domain, leaseName(domain, parseAddress(address))),
+      ),
     ],
     nextFree: (pool) => nextFree(choice, request, pool),
     reusable(pool) {
@@ -100,10 +108,16 @@ export function clusterView(choice: Choice, request: ClaimRequest): LeaseView {
     },
     // Processes that died on this node: their leases are ended before a claim gives up.
     isAbandoned: () => false,
-    inRange: (domain, range) =>
-      [...knowledge.leases()]
-        .filter(({ spec }) => spec.domain === domain && rangeContains(range, parseAddress(spec.address)))
-        .map(knownLease),
+    inRange(domain, range) {
+      const isIn = ({ spec }: IpLease) =>
+        spec.domain === domain && rangeContains(range, parseAddress(spec.address));
+      const known = [...knowledge.leases()].filter(isIn).map(knownLease);
+      const onNode = heldOnNodeIn(deps, domain, range);
+      return [
+        ...known.filter(({ address }) => !onNode.some((lease) => lease.address === address)),
+        ...onNode,
+      ];
+    },
   };
 }
 
@@ -130,6 +144,7 @@ function nextFree(choice: Choice, request: ClaimRequest, pool: Pool): bigint | u
   const isFree = (value: bigint): boolean => {
     const name = leaseName(pool.domain, { family, value });
     if (chosen.has(name) || knowledge.isTaken(pool.domain, name)) return false;
+    if (heldOnNode(deps, pool.domain, { family, value }) !== undefined) return false;
     const row = deps.store.clusterLeases.get(name);
     return row === undefined || (row.state === 'resting' && (row.until ?? 0) <= deps.client.now());
   };
@@ -144,7 +159,10 @@ function nextFree(choice: Choice, request: ClaimRequest, pool: Pool): bigint | u
     const nth = order === 'spread' ? hashOf(`${seed} ${conflicts}`) % free : drawNear(seed, conflicts, free);
     return order === 'highest' ? free - 1n - nth : nth;
   };
-  const taken = new Set(knowledge.takenIn(pool));
+  const onNode = heldOnNodeIn(deps, pool.domain, spanOf(pool)).map(
+    ({ address }) => parseAddress(address).value,
+  );
+  const taken = new Set([...knowledge.takenIn(pool), ...onNode]);
   for (;;) {
     const sorted = [...taken].sort((a, b) => (a < b ? -1 : 1));
     const value = pickFree(pool.usable, sorted, pick);
@@ -176,8 +194,10 @@ function hasUnknown(knowledge: ClusterKnowledge, pool: Pool): boolean {
 /** What rests and is over first, then what gives way since nothing else is free; the first freed before the others. */
 function reusable({ knowledge, deps, chosen }: Choice, request: ClaimRequest, pool: Pool): KnownLease[] {
   const now = deps.client.now();
+  const onNode = new Set(heldOnNodeIn(deps, pool.domain, spanOf(pool)).map(({ address }) => address));
   const isThere = ({ metadata, spec }: IpLease) => {
     if (spec.domain !== pool.domain || chosen.has(metadata.name)) return false;
+    if (onNode.has(spec.address)) return false;
     const row = deps.store.clusterLeases.get(metadata.name);
     return (row === undefined || row.state === 'resting') && isUsable(pool, parseAddress(spec.address));
   };

@@ -4,9 +4,13 @@ import type { ClusterLeaseRecord } from '../pkg/state/node-store.ts';
 import { type IpLease, restsByDefault } from './ip-lease.ts';
 import type { KnownLease } from './lease-store.ts';
 
-export function knownRow(row: ClusterLeaseRecord, nodeName: string): KnownLease {
+/** @param nodeName of this node; absent where no cluster is named */
+export function knownRow(row: ClusterLeaseRecord, nodeName?: string): KnownLease {
   const { domain, address, network, owner, ifname, containerId, pod, acquired, until } = row;
-  const lease = { domain, address, network, owner, ifname, containerId, pod, acquired, node: nodeName };
+  const lease = {
+    ...{ domain, address, network, owner, ifname, containerId, pod, acquired },
+    ...(nodeName !== undefined && { node: nodeName }),
+  };
   if (row.state === 'resting') return { ...lease, state: 'resting', until: until ?? 0 };
   // Of one that is being released the API server may not know yet: to everybody else it is held.
   return { ...lease, state: row.state === 'claiming' || row.state === 'claimed' ? 'claimed' : 'held' };

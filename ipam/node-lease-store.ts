@@ -1,13 +1,15 @@
 // Leases in the node's store: a claim is one transaction.
 import { formatAddress, parseAddress } from '../pkg/ip/address.ts';
-import { type AddressRange, sizeOf } from '../pkg/ip/range.ts';
+import { type AddressRange, rangeOfAddress, sizeOf, subtractRanges } from '../pkg/ip/range.ts';
 import type { Kernel } from '../pkg/kernel/kernel.ts';
 import type { LeaseRecord, NodeStore } from '../pkg/state/node-store.ts';
 import { isAbandoned } from './abandoned.ts';
 import { chooseAddresses } from './choose.ts';
 import { exhausted } from './exhausted.ts';
 import { isOfStatefulSet } from './ip-lease.ts';
+import { knownRow } from './known-lease.ts';
 import type { ClaimRequest, Grant, KnownLease, LeaseHolder, LeaseStore, LeaseView } from './lease-store.ts';
+import { heldInCluster, heldInClusterIn, keepInCluster, ownInCluster } from './other-store.ts';
 import { isUsable, type Pool, spanOf } from './pool.ts';
 
 export interface NodeLeaseDeps {
@@ -89,36 +91,35 @@ function claimOne(
 ): Grant[] {
   const { network, owner, ifname, containerId, pod, netns } = request;
   const before = leasesOf(store, request);
-  return chooseAddresses(
-    request,
-    viewOf(store, deps, { request, before }),
-    ({ domain, address: chosen, terms: { reuseDelaySeconds, stickySeconds } }) => {
-      const address = formatAddress(chosen);
-      const same = before.find(
-        (lease) =>
-          lease.domain === domain &&
-          lease.address === address &&
-          lease.containerId === containerId &&
-          lease.state !== 'resting',
-      );
-      given.add(`${domain} ${address}`);
-      store.leases.put({
-        domain,
-        address,
-        network,
-        owner,
-        ifname,
-        containerId,
-        pod,
-        netns,
-        state: as,
-        acquired: same?.acquired ?? deps.now(),
-        ...(reuseDelaySeconds !== undefined && { reuseDelaySeconds }),
-        ...(stickySeconds !== undefined && { stickySeconds }),
-        writer: store.writer,
-      });
-    },
-  );
+  return chooseAddresses(request, viewOf(store, deps, { request, before }), (grant) => {
+    const { domain, address: chosen } = grant;
+    const { reuseDelaySeconds, stickySeconds } = grant.terms;
+    keepInCluster(store, request, grant);
+    const address = formatAddress(chosen);
+    const same = before.find(
+      (lease) =>
+        lease.domain === domain &&
+        lease.address === address &&
+        lease.containerId === containerId &&
+        lease.state !== 'resting',
+    );
+    given.add(`${domain} ${address}`);
+    store.leases.put({
+      domain,
+      address,
+      network,
+      owner,
+      ifname,
+      containerId,
+      pod,
+      netns,
+      state: as,
+      acquired: same?.acquired ?? deps.now(),
+      ...(reuseDelaySeconds !== undefined && { reuseDelaySeconds }),
+      ...(stickySeconds !== undefined && { stickySeconds }),
+      writer: store.writer,
+    });
+  });
 }
 
 const leasesOf = (store: NodeStore, { owner, ifname, network }: ClaimRequest): LeaseRecord[] =>
@@ -150,14 +151,34 @@ function viewOf(store: NodeStore, { kernel, now }: NodeLeaseDeps, asking: Asking
     restUntil(lease) <= now() || (asking !== undefined && isFor(lease, asking.request));
   const free = (pool: Pool) => (range: AddressRange) =>
     lowestFree(range, (part) => BigInt(leases.count(pool.domain, part)));
+  const isInCluster = ({ domain, address }: LeaseRecord) =>
+    heldInCluster(store, domain, parseAddress(address)) !== undefined;
   return {
-    get: (domain, address) => known(leases.get(domain, formatAddress(address))),
-    own: () => (asking === undefined ? [] : [...asking.before, ...kept(store, asking.request)]),
-    nextFree: (pool) =>
-      Iterator.from(pool.usable)
+    get(domain, address) {
+      const lease = leases.get(domain, formatAddress(address));
+      if (lease !== undefined && lease.state !== 'resting') return lease;
+      return heldInCluster(store, domain, address) ?? known(lease);
+    },
+    own: () =>
+      asking === undefined
+        ? []
+        : [
+            ...asking.before,
+            ...ownInCluster(store, asking.request).map((row) => knownRow(row)),
+            ...kept(store, asking.request),
+          ],
+    nextFree(pool) {
+      const inCluster = heldInClusterIn(store, pool.domain, spanOf(pool));
+      const holes = inCluster.map(({ address }) => rangeOfAddress(parseAddress(address)));
+      return Iterator.from(pool.usable)
+        .flatMap((range) => (holes.length === 0 ? [range] : subtractRanges(range, holes)))
         .map(free(pool))
-        .find((value) => value !== undefined),
-    reusable: (pool) => Iterator.from(leases.resting(pool.domain, spanOf(pool))).filter(mayReuse),
+        .find((value) => value !== undefined);
+    },
+    reusable: (pool) =>
+      Iterator.from(leases.resting(pool.domain, spanOf(pool))).filter(
+        (lease) => mayReuse(lease) && !isInCluster(lease),
+      ),
     mayReuse(lease) {
       const record = leases.get(lease.domain, lease.address);
       return record !== undefined && mayReuse(record);
@@ -168,7 +189,12 @@ function viewOf(store: NodeStore, { kernel, now }: NodeLeaseDeps, asking: Asking
     },
     inRange: (domain, { family, first, last }) => {
       const text = (value: bigint) => formatAddress({ family, value });
-      return leases.inRange(domain, text(first), text(last)).flatMap((lease) => known(lease) ?? []);
+      const own = leases.inRange(domain, text(first), text(last)).flatMap((lease) => known(lease) ?? []);
+      const inCluster = heldInClusterIn(store, domain, { family, first, last });
+      return [
+        ...own.filter(({ address }) => !inCluster.some((lease) => lease.address === address)),
+        ...inCluster,
+      ];
     },
   };
 }

@@ -1,16 +1,17 @@
 // Which leases a configuration means: the cluster's where it names one, else those of this node.
 import type { Kernel } from '../pkg/kernel/kernel.ts';
 import type { KubeClient } from '../pkg/kube/kube-client.ts';
-import { readKubeconfig } from '../pkg/kube/kubeconfig.ts';
+import { readTrustedKubeconfig } from '../pkg/kube/kubeconfig.ts';
 import type { Logger } from '../pkg/log/logger.ts';
 import type { NodeStore } from '../pkg/state/node-store.ts';
 import type { ClusterDeps, Reservations } from './cluster-deps.ts';
 import type { LeasePlace } from './config.ts';
 import { markReleasing } from './end-lease.ts';
 import { kubeLeaseStore } from './kube-lease-store.ts';
-import type { LeaseHolder, LeaseStore } from './lease-store.ts';
+import type { KnownLease, LeaseHolder, LeaseStore } from './lease-store.ts';
 import { nodeLeaseStore } from './node-lease-store.ts';
 import { nodeNameOf } from './node-name.ts';
+import { heldInCluster, ofAttachmentInCluster } from './other-store.ts';
 import { THEIR_NAMESPACE } from './whereabouts/objects.ts';
 import { createReservations } from './whereabouts/reservations.ts';
 
@@ -33,10 +34,23 @@ export function openLeaseStore(deps: LeaseStoreDeps, place: LeasePlace, log: Log
   const store = deps.openStore(place);
   const ofNode = nodeLeaseStore(store, deps);
   if (place.kubeconfig === undefined)
-    return { ...ofNode, release: (holder) => releaseHere(deps, store, ofNode, holder, log) };
+    return {
+      ...ofNode,
+      async get(domain, address) {
+        const lease = await ofNode.get(domain, address);
+        return inUse(lease) ?? heldInCluster(store, domain, address) ?? lease;
+      },
+      ofAttachment: async (holder) =>
+        joined(await ofNode.ofAttachment(holder), ofAttachmentInCluster(store, holder)),
+      release: (holder) => releaseHere(deps, store, ofNode, holder, log),
+    };
   const ofCluster = kubeLeaseStore(clusterDeps(deps, store, place, place.kubeconfig, log));
   return {
     ...ofCluster,
+    get: async (domain, address) =>
+      inUse(await ofNode.get(domain, address)) ?? (await ofCluster.get(domain, address)),
+    ofAttachment: async (holder) =>
+      joined(await ofCluster.ofAttachment(holder), await ofNode.ofAttachment(holder)),
     async release(holder) {
       await ofNode.release(holder);
       await ofCluster.release(holder);
@@ -47,6 +61,17 @@ export function openLeaseStore(deps: LeaseStoreDeps, place: LeasePlace, log: Log
     },
   };
 }
+
+const inUse = (lease: KnownLease | undefined): KnownLease | undefined =>
+  lease?.state === 'resting' ? undefined : lease;
+
+/** One that is in both is the same one: its owner took it along. */
+const joined = (these: readonly KnownLease[], those: readonly KnownLease[]): KnownLease[] => [
+  ...these,
+  ...those.filter(
+    (one) => !these.some(({ domain, address }) => domain === one.domain && address === one.address),
+  ),
+];
 
 function clusterDeps(
   deps: LeaseStoreDeps,
@@ -77,7 +102,7 @@ export function reservationsOf(
   if (kubeconfig === undefined || whereabouts === 'closed') return undefined;
   return createReservations({
     client: kube(kubeconfig),
-    namespace: async () => (await readKubeconfig(kubeconfig)).namespace ?? THEIR_NAMESPACE,
+    namespace: async () => (await readTrustedKubeconfig(kubeconfig)).namespace ?? THEIR_NAMESPACE,
   });
 }
 
@@ -96,6 +121,9 @@ async function releaseHere(
     .filter((row) => row.ifname === ifname && row.network === network)
     .filter(({ state }) => state !== 'releasing' && state !== 'resting');
   if (rows.length === 0) return;
-  markReleasing({ store, client: { now } }, rows);
+  store.transaction(() => {
+    // Nobody asks the API server now: what the objects were is what they are, and their owner may have them back.
+    for (const row of markReleasing({ store, client: { now } }, rows)) store.clusterLeases.update(row);
+  });
   log.warn('leases are to be ended later', { reason: 'the configuration names no cluster' });
 }
