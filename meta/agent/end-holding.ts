@@ -37,6 +37,10 @@ export async function endOwn(
   return lease === undefined ? 'gone' : endSeen(deps, lease, signal);
 }
 
+/** Of a lease that no agent will end as things are. */
+export const releaseHint = (address: string): string =>
+  `"manifold leases why ${address}" says what is known. Where no pod has it: manifold leases release ${address} --force`;
+
 /** Read again, and ended only as it was read. @throws KubeError */
 export async function endSeen(
   { client, reservations }: AgentDeps,

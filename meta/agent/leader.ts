@@ -4,14 +4,17 @@ import { IP_POOLS } from '../../ipam/ip-pool.ts';
 import type { AgentDeps, AgentSettings } from './agent-deps.ts';
 import { announceReclaimer } from './announce-reclaimer.ts';
 import { keepPools } from './keep-pools.ts';
+import { KnownNodes } from './known-nodes.ts';
 import { Leadership } from './leadership.ts';
 import { Loop } from './loop.ts';
 import { Mirror } from './mirror.ts';
 import { NodeLife } from './node-life.ts';
 import { Pace } from './pace.ts';
 import { type SeenPool, seenPool } from './pool-status.ts';
-import { reclaimLost } from './reclaim-lost.ts';
+import { type LostParts, reclaimLost } from './reclaim-lost.ts';
+import { SaidOnce } from './said-once.ts';
 import { type SeenLease, seenLease } from './seen-lease.ts';
+import { Suspects } from './suspects.ts';
 import { sweepRested } from './sweep-rested.ts';
 
 /** Ends and deletions for others, in all. */
@@ -26,6 +29,8 @@ export async function reclaimForAll(
   const { leaseDuration, leaseRenew, leaseLook } = settings.timings;
   let term: AbortController | undefined;
   let ended: Promise<unknown> = Promise.resolve();
+  // Longer than a term: what was seen in an earlier one is seen.
+  const memory = { known: new KnownNodes(), said: new SaidOnce() };
   const leadership = new Leadership(deps.client, {
     namespace: settings.namespace,
     identity: settings.nodeName,
@@ -40,7 +45,9 @@ export async function reclaimForAll(
       term = new AbortController();
       const { signal: own } = term;
       // One term after the other.
-      ended = ended.then(() => serve(deps, settings, leadership, AbortSignal.any([signal, own])));
+      ended = ended.then(() =>
+        serve(deps, settings, { leadership, ...memory }, AbortSignal.any([signal, own])),
+      );
     },
   });
   await leadership.run(signal);
@@ -52,13 +59,14 @@ export async function reclaimForAll(
 async function serve(
   deps: AgentDeps,
   settings: AgentSettings,
-  leadership: Leadership,
+  { leadership, known, said }: Pick<LostParts, 'known' | 'said'> & { readonly leadership: Leadership },
   signal: AbortSignal,
 ): Promise<void> {
   const { client, log } = deps;
   const { timings } = settings;
   const pace = new Pace(WRITES_PER_SECOND);
   const life = new NodeLife(timings.pass);
+  const suspects = new Suspects();
   const poolLoop = new Loop({
     name: 'the status of pools',
     everyMs: timings.pass,
@@ -85,7 +93,7 @@ async function serve(
       },
     });
   const lost = loop('the reclaiming of what lost nodes hold', (passSignal) =>
-    reclaimLost(deps, settings, { leadership, leases, life, pace }, passSignal),
+    reclaimLost(deps, settings, { leadership, leases, life, pace, suspects, known, said }, passSignal),
   );
   const sweep = loop('the deletion of what has rested', (passSignal) =>
     sweepRested(deps, { leadership, leases, pace }, passSignal),

@@ -15,6 +15,9 @@ import { pause, spread } from './pause.ts';
 
 export const RECLAIM_LEASE = 'manifold-reclaim';
 
+/** What a holder asks for beyond this is not honoured: one mistake would keep all others from reclaiming for ever. */
+const MOST_MS = 60_000;
+
 export interface LeadershipOptions {
   readonly namespace: string;
   readonly identity: string;
@@ -116,7 +119,7 @@ export class Leadership {
       this.#observed = { resourceVersion, sinceMs: nowMs };
     const { holderIdentity, leaseDurationSeconds = 0 } = spec ?? {};
     if (!holderIdentity || holderIdentity === this.#options.identity) return true;
-    const lastsMs = Math.max(leaseDurationSeconds * 1000, this.#options.durationMs);
+    const lastsMs = Math.max(Math.min(leaseDurationSeconds * 1000, MOST_MS), this.#options.durationMs);
     return nowMs - this.#observed.sinceMs > lastsMs;
   }
 

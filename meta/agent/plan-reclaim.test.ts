@@ -42,6 +42,14 @@ describe('a lease of this node', () => {
     ['its namespace is there', { sandbox: 'there' }],
     ['its pod has ended but its namespace is there', { mirrored: 'ended', sandbox: 'there' }],
     ['it is of no pod and its namespace is there', { isPod: false, sandbox: 'there' }],
+    [
+      'it is of no pod and this node has no row of it: another machine may go by its name',
+      { isPod: false, sandbox: 'none' },
+    ],
+    [
+      'nobody can ask for its pod and this node has no row of it',
+      { sandbox: 'none', asked: { pod: 'unclear', answers: false } },
+    ],
     ['an interface of the node has the address', { asked: { pod: 'none', answers: true } }],
   ])('is kept when %s', (_, facts) => {
     expect(planOwn({ ...dead, ...facts }).do).toBe('keep');
@@ -161,6 +169,10 @@ describe('a lease of another node', () => {
   test.each<[string, LostFacts]>([
     ['its node is gone and there is no such pod', { silentMs: 60_000, node: 'gone', pod: 'none' }],
     ['its node is silent and there is no such pod', { silentMs: 300_000, node: 'there', pod: 'none' }],
+    [
+      'nobody has seen its node and its pod has been gone for long',
+      { silentMs: 300_000, node: 'unknown', pod: 'none', podGoneMs: 300_000 },
+    ],
   ])('is ended when %s', (_, facts) => {
     expect(planLost(facts, silence).do).toBe('end');
   });
@@ -174,6 +186,10 @@ describe('a lease of another node', () => {
     ['its node is there and not silent for long enough', { silentMs: 299_999, node: 'there', pod: 'none' }],
     ['its node is silent and its pod is still there', { silentMs: 900_000, node: 'there', pod: 'same' }],
     ['its node is gone and its pod is still there', { silentMs: 900_000, node: 'gone', pod: 'same' }],
+    [
+      'nobody has seen its node and its pod has not been gone for long',
+      { silentMs: 900_000, node: 'unknown', pod: 'none', podGoneMs: 299_999 },
+    ],
     ['nobody can say which pod it is of', { silentMs: 900_000, node: 'there', pod: 'unclear' }],
   ])('is kept when %s', (_, facts) => {
     expect(planLost(facts, silence).do).toBe('keep');

@@ -15,7 +15,8 @@ export interface OwnFacts {
   readonly suspected: { readonly passes: number; readonly ms: number };
   /** By asking now: what a direct GET of the pod says, and whether an interface of this node has the address. */
   readonly asked?: {
-    readonly pod: 'living' | 'ended' | 'none';
+    /** unclear: it has a UID, but the runtime gave no namespace to ask in. */
+    readonly pod: 'living' | 'ended' | 'none' | 'unclear';
     readonly answers: boolean;
   };
 }
@@ -37,21 +38,20 @@ export function planOwn(facts: OwnFacts, suspectMs = SUSPECT_MS): OwnDecision {
   if (isPod && mirrored === 'living') return keep('its pod lives');
   if (sandbox === 'there')
     return isPod && mirrored === 'unseen'
-      ? {
-          do: 'keep',
-          because: 'the API server has no such pod, but its network namespace is there',
-          odd: true,
-        }
+      ? odd('the API server has no such pod, but its network namespace is there')
       : keep('its network namespace is there');
   if (suspected.passes < SUSPECT_PASSES || suspected.ms < suspectMs) return { do: 'suspect' };
+  // Another machine may go by this node's name: without a UID and without a row nothing says that it was ours.
+  if (!isPod && sandbox === 'none') return odd('the runtime gave no UID, and this node has no record of it');
   if (asked === undefined) return { do: 'ask' };
   if (isPod && asked.pod === 'living') return keep('its pod lives');
-  if (asked.answers)
-    return { do: 'keep', because: 'an interface of this node still has the address', odd: true };
+  if (asked.answers) return odd('an interface of this node still has the address');
+  if (isPod && sandbox === 'none' && asked.pod === 'unclear')
+    return odd('the runtime gave no namespace to ask for its pod in, and this node has no record of it');
   return { do: 'end', because: whyDead(facts, asked.pod) };
 }
 
-function whyDead({ isPod, sandbox }: OwnFacts, pod: 'living' | 'ended' | 'none'): string {
+function whyDead({ isPod, sandbox }: OwnFacts, pod: NonNullable<OwnFacts['asked']>['pod']): string {
   const where = sandbox === 'gone' ? 'its network namespace is gone' : 'no namespace of this node has it';
   if (!isPod) return `no pod was named, and ${where}`;
   return `${pod === 'ended' ? 'its pod has ended' : 'its pod is gone'}, and ${where}`;
@@ -61,14 +61,16 @@ function whyDead({ isPod, sandbox }: OwnFacts, pod: 'living' | 'ended' | 'none')
 export interface LostFacts {
   /** For how long neither the kubelet nor the agent of the node has shown life, by our own monotonic clock. */
   readonly silentMs: number;
-  /** By asking now. */
-  readonly node?: 'there' | 'gone';
-  /** By a direct GET now: a pod of its UID; 'unclear': one of its name, where the UID is not known, on that node. */
+  /** By asking now. unknown: there is none, and nothing says that there ever was: the name may be wrong. */
+  readonly node?: 'there' | 'gone' | 'unknown';
+  /** By a direct GET now: a pod of its UID; 'unclear': what is recorded of it does not suffice to know. */
   readonly pod?: 'same' | 'unclear' | 'none';
+  /** For how long each look has found no such pod. */
+  readonly podGoneMs?: number;
 }
 
 export type LostDecision =
-  | { readonly do: 'keep' }
+  | { readonly do: 'keep' /** Nobody will end it: people should hear of it. */; readonly odd?: true }
   | { readonly do: 'ask-node' }
   | { readonly do: 'ask-pod' }
   | { readonly do: 'end'; readonly because: string };
@@ -80,14 +82,21 @@ export interface Silence {
   readonly goneMs: number;
 }
 
-export function planLost({ silentMs, node, pod }: LostFacts, silence: Silence): LostDecision {
+export function planLost({ silentMs, node, pod, podGoneMs = 0 }: LostFacts, silence: Silence): LostDecision {
   // Whoever shows life ends its own leases: it alone can see what still answers there.
   if (silentMs < Math.min(silence.silentMs, silence.goneMs)) return { do: 'keep' };
   if (node === undefined) return { do: 'ask-node' };
   if (node === 'there' && silentMs < silence.silentMs) return { do: 'keep' };
   if (silentMs < silence.goneMs) return { do: 'keep' };
   if (pod === undefined) return { do: 'ask-pod' };
+  if (pod === 'unclear' && node !== 'there') return { do: 'keep', odd: true };
   if (pod !== 'none') return { do: 'keep' };
+  if (node === 'unknown') {
+    // The silence of a name that nobody ever had says nothing: that its pod is gone must say it all.
+    if (podGoneMs < silence.silentMs) return { do: 'keep' };
+    const gone = `there has been no such pod for ${Math.round(podGoneMs / 1000)} s`;
+    return { do: 'end', because: `${gone}, and nobody has seen its node` };
+  }
   const what =
     node === 'gone' ? 'its node is gone' : `its node has been silent for ${Math.round(silentMs / 1000)} s`;
   return { do: 'end', because: `${what}, and there is no such pod` };
@@ -108,3 +117,5 @@ export function planRow(facts: {
 }
 
 const keep = (because: string): OwnDecision => ({ do: 'keep', because });
+
+const odd = (because: string): OwnDecision => ({ do: 'keep', because, odd: true });

@@ -4,7 +4,7 @@ import { finishReleases } from '../../ipam/finish-releases.ts';
 import type { NodeStore } from '../../pkg/state/node-store.ts';
 import { type AgentDeps, type AgentSettings, clusterDeps } from './agent-deps.ts';
 import { atOnce } from './at-once.ts';
-import { endOwn } from './end-holding.ts';
+import { endOwn, releaseHint } from './end-holding.ts';
 import { GoOn } from './go-on.ts';
 import { describe, type Holding, holdings, podName } from './holdings.ts';
 import type { Mirror } from './mirror.ts';
@@ -14,7 +14,7 @@ import { type OwnDecision, type OwnFacts, planOwn } from './plan-reclaim.ts';
 import { readPod } from './read-pod.ts';
 import { repairRows } from './repair-rows.ts';
 import { SaidOnce } from './said-once.ts';
-import { isOfPod, type SeenLease } from './seen-lease.ts';
+import { isOfPod, type SeenLease, type SeenOwner } from './seen-lease.ts';
 import type { SeenPod } from './seen-pod.ts';
 import { Suspects } from './suspects.ts';
 
@@ -117,7 +117,7 @@ export class OwnReclaim {
     const answering = readAnswering(kernel, [...namespaces(), ...rows.map(({ netns }) => netns)]);
     for (const [holding, facts] of asking) {
       const { owner, address, key, name } = holding;
-      const pod = podState(found.get(podName(owner)), owner.uid);
+      const pod = podState(found.get(podName(owner)), owner);
       const answers = answersFor(holding, answering, kernel, rows);
       const decision = planOwn({ ...facts, asked: { pod, answers } }, this.#settings.timings.suspect);
       this.#settle(holding, decision);
@@ -159,7 +159,7 @@ export class OwnReclaim {
     if (this.said.isNew(`kept ${holding.key}`))
       this.#deps.log.warn('a lease is kept', {
         ...{ address: holding.address, lease: holding.name, because: decision.because },
-        ...describe(holding),
+        ...{ ...describe(holding), hint: releaseHint(holding.address) },
       });
   }
 }
@@ -172,7 +172,11 @@ function livingPods(pods: Iterable<SeenPod>): Map<string, 'living' | 'ended'> {
   return states;
 }
 
-function podState(pod: SeenPod | undefined, uid: string): 'living' | 'ended' | 'none' {
+function podState(
+  pod: SeenPod | undefined,
+  { podNamespace, uid }: SeenOwner,
+): NonNullable<OwnFacts['asked']>['pod'] {
+  if (podNamespace === undefined) return 'unclear';
   if (pod === undefined || !pod.uids.includes(uid)) return 'none';
   return pod.hasEnded ? 'ended' : 'living';
 }

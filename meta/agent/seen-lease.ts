@@ -64,3 +64,6 @@ export function isStillHeldBy({ spec, metadata }: IpLease, seen: SeenLease): boo
 /** A runtime that names no pod, or not its UID, leaves the container to be the owner. */
 export const isOfPod = ({ uid, containerId, podName }: SeenOwner): boolean =>
   podName !== undefined && uid !== containerId;
+
+/** As the API server makes them: no other pod ever has it. A static pod's is the hash of its file. */
+export const isPodUid = (uid: string): boolean => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(uid);

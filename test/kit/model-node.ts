@@ -8,12 +8,15 @@ import { IP_LEASES, type IpLease } from '../../ipam/ip-lease.ts';
 import { kubeLeaseStore } from '../../ipam/kube-lease-store.ts';
 import type { ClaimRequest, LeaseHolder } from '../../ipam/lease-store.ts';
 import { type AgentDeps, DEFAULT_TIMINGS } from '../../meta/agent/agent-deps.ts';
+import { KnownNodes } from '../../meta/agent/known-nodes.ts';
 import { NodeLife } from '../../meta/agent/node-life.ts';
 import { Pace } from '../../meta/agent/pace.ts';
 import { reclaimLost } from '../../meta/agent/reclaim-lost.ts';
 import { OwnReclaim } from '../../meta/agent/reclaim-own.ts';
+import { SaidOnce } from '../../meta/agent/said-once.ts';
 import { seenLease } from '../../meta/agent/seen-lease.ts';
 import { PODS, seenPod } from '../../meta/agent/seen-pod.ts';
+import { Suspects } from '../../meta/agent/suspects.ts';
 import { formatAddress } from '../../pkg/ip/address.ts';
 import type { Kernel, Namespace } from '../../pkg/kernel/kernel.ts';
 import type { KubeClient } from '../../pkg/kube/kube-client.ts';
@@ -87,8 +90,9 @@ export class ModelNode implements Disposable {
       leadership: { holds: true },
       leases: { values: () => leases },
       life: new NodeLife(60_000),
-      pace: new Pace(1000),
+      ...{ pace: new Pace(1000), known: new KnownNodes(), suspects: new Suspects(), said: new SaidOnce() },
     };
+    parts.known.see(lost);
     // It is looked at twice: one look tells of no silence.
     for (let look = 0; look < 2; look++)
       await reclaimLost(this.#agentDeps(), this.#settings(), parts, AbortSignal.timeout(20_000));
