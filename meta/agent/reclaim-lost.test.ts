@@ -118,7 +118,7 @@ test('where the configuration calls a node otherwise than its Node, no lease of 
   await lost.pod('no-uid', 'w1.example.com');
   await lost.lease(A, 'w1', { podNamespace: 'a', podName: 'lives', uid });
   await lost.lease(B, 'w1', { podNamespace: 'a', podName: 'no-uid' });
-  await lost.lease(C, 'w1', { isOurs: () => false });
+  await lost.lease(C, 'w1', {});
   await lost.lease(D, 'w1', { podNamespace: 'a', podName: 'ends', uid: UID });
   await lost.watch(LONG);
   expect(lost.held()).toEqual([A, B, C, D]);
@@ -134,7 +134,7 @@ test('of a node that nobody has seen only those leases end whose pod is known by
   const lost = new Lost();
   await lost.lease(A, 'w1', { podNamespace: 'a', podName: 'ends', uid: UID });
   await lost.lease(B, 'w1', { podNamespace: 'a', podName: 'no-uid' });
-  await lost.lease(C, 'w1', { isOurs: () => false });
+  await lost.lease(C, 'w1', {});
   await lost.lease(D, 'w1', {
     podNamespace: 'a',
     podName: 'static',
@@ -157,7 +157,7 @@ test.each([
   await lost.make(kind, 'w1');
   await lost.lease(A, 'w1', { podNamespace: 'a', podName: 'ends', uid: UID });
   await lost.lease(B, 'w1', { podNamespace: 'a', podName: 'no-uid' });
-  await lost.lease(C, 'w1', { isOurs: () => false });
+  await lost.lease(C, 'w1', {});
   await lost.watch(2 * GONE);
   lost.remove(key);
   await lost.watch(2 * GONE);
@@ -167,7 +167,7 @@ test.each([
 test('the heartbeat of an agent that belongs to no Node does not show that there was one', async () => {
   const lost = new Lost();
   await lost.make('heartbeat without Node', 'w1');
-  await lost.lease(C, 'w1', { isOurs: () => false });
+  await lost.lease(C, 'w1', {});
   await lost.watch(LONG);
   expect(lost.held()).toEqual([C]);
 });
@@ -190,7 +190,7 @@ test('of two machines under one name, one of which is deleted, the pods that liv
   lost.known.see('w1');
   const uid = await lost.pod('p', 'w2');
   await lost.lease(A, 'w1', { podNamespace: 'a', podName: 'p', uid });
-  await lost.lease(B, 'w1', { isOurs: () => false });
+  await lost.lease(B, 'w1', {});
   await lost.watch(LONG);
   expect(lost.held()).toEqual([A, B]);
 });
