@@ -245,6 +245,8 @@ test('where the cluster is: manifold.kubeconfig, else the key of Whereabouts, el
   expect(parseIpamConfig(network({ ...range, kubernetes: { kubeconfig: '' } })).kubeconfig).toBeUndefined();
   expect(leasePlaceOf(network({ ...range, ...theirs })).kubeconfig).toBe('/etc/theirs');
   expect(leasePlaceOf(network({ range: 'broken' }, cluster)).kubeconfig).toBe('/etc/kube');
+  const wrong = { manifold: { stateDir: '/s', whereabouts: 'x', kubeconfig: '/etc/kube' } };
+  expect(leasePlaceOf(network(range, wrong))).toMatchObject({ stateDir: '/s', kubeconfig: '/etc/kube' });
 });
 
 test('order, reuseDelay and sticky hold for each range, and for what stands in the configuration', () => {

@@ -3,6 +3,7 @@ import * as v from 'valibot';
 import { configError, problemsOf } from '../pkg/cni/config-error.ts';
 import { manifoldOptions } from '../pkg/cni/manifold-options.ts';
 import type { JsonObject } from '../pkg/cni/plugin.ts';
+import { withReadableSettings } from '../pkg/cni/readable-settings.ts';
 import type { CniDns, CniRoute } from '../pkg/cni/result.ts';
 import { type Address, canonicalAddress, parseAddress, readAddress } from '../pkg/ip/address.ts';
 import { type Cidr, formatCidr, parseCidr, readCidr, subnetOf } from '../pkg/ip/cidr.ts';
@@ -87,7 +88,7 @@ export function parseIpamConfig(raw: JsonObject): IpamConfig {
 /** Where the leases of a configuration are, also when it cannot be read any more. */
 export function leasePlaceOf(raw: JsonObject): LeasePlace {
   const whole = v.safeParse(ipamConfig, raw);
-  return whole.success ? whole.output : v.parse(ipamDelConfig, raw);
+  return whole.success ? whole.output : v.parse(ipamDelConfig, withReadableSettings(raw, ipamDelConfig));
 }
 
 function configOf(keys: NetworkKeys, problems: PoolProblem[]): IpamConfig {
@@ -212,7 +213,9 @@ function fixedOf(ipam: IpamKeys, pools: readonly Pool[]): FixedAddress[] {
   return (ipam.addresses ?? []).map(({ address, gateway }) => {
     const cidr = parseCidr(address);
     // In the domain of the range that it lies in, so that the range does not give it to another.
-    const near = pools.find(({ subnet }) => formatCidr(subnet) === formatCidr(subnetOf(cidr)));
+    const near =
+      pools.find(({ subnet }) => formatCidr(subnet) === formatCidr(subnetOf(cidr))) ??
+      pools.find(({ subnet }) => cidrContains(subnet, cidr.address));
     return {
       domain: near?.domain ?? ipam.network_name,
       cidr,

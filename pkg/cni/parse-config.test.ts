@@ -34,6 +34,31 @@ test('DEL takes a right configuration whole', () => {
   expect(config).toMatchObject({ mtu: 9000, mode: 'bridge' });
 });
 
+test.each([
+  ['logLevel', 'loud'],
+  ['logFile', 'relative'],
+  ['kubeconfig', 'relative'],
+  ['nodeName', 5],
+  ['whereabouts', 'x'],
+])('DEL passes over a setting that is wrong by now: %s', (key, value) => {
+  const manifold = { stateDir: '/s', runDir: '/r', [key]: value };
+  const refusals: string[] = [];
+  const { config, options } = parseConfigForDel(
+    echoPlugin,
+    { ...raw, mtu: 9000, mode: 'bridge', manifold },
+    (reason) => refusals.push(reason),
+  );
+  expect(options).toEqual({ stateDir: '/s', runDir: '/r', logLevel: 'info' });
+  expect(config.mtu).toBe(9000);
+  expect(refusals).toEqual([expect.stringContaining(`'manifold.${key}'`)]);
+});
+
+test('DEL goes by the settings that are right where others and other keys are wrong', () => {
+  const manifold = { stateDir: '/s', kubeconfig: '/kube', logLevel: 'loud' };
+  const { options } = parseConfigForDel(echoPlugin, { ...raw, manifold }, () => undefined);
+  expect(options).toMatchObject({ stateDir: '/s', kubeconfig: '/kube', logLevel: 'info' });
+});
+
 test('DEL cannot do without knowing where the state is', () => {
   const wrong = { ...raw, manifold: { stateDir: 'relative' } };
   expect(() => parseConfigForDel(echoPlugin, wrong, () => undefined)).toThrow(/'manifold.stateDir'/);

@@ -1,9 +1,10 @@
 // A plugin's own part of the configuration, and the `manifold` object that the frame itself obeys.
-import { type InferOutput, safeParse } from 'valibot';
+import { type GenericSchema, type InferOutput, object, safeParse } from 'valibot';
 import { isManifoldError } from '../errors/manifold-error.ts';
 import { configError, type Problem, problemsOf, sentence } from './config-error.ts';
 import { manifoldOptions } from './manifold-options.ts';
 import type { JsonObject, Plugin } from './plugin.ts';
+import { withReadableSettings } from './readable-settings.ts';
 import { listsForObjects } from './schema-shape.ts';
 
 export interface ParsedConfig<C> {
@@ -34,10 +35,13 @@ export function parseConfig<C>(plugin: Plugin<C>, raw: JsonObject): ParsedConfig
   throw configError([...problems.values()]);
 }
 
+const settingsAlone = (): GenericSchema => object({ manifold: manifoldOptions });
+
 /**
- * For DEL, which must free what it can whatever the configuration says: where that is refused, only what every
- * plugin needs to find its state is parsed. The refusal is given to `refused`, not thrown.
- * @throws ManifoldError 'bad-config' when even that is wrong
+ * For DEL, which must free what it can whatever the configuration says: settings that are refused are passed over, and
+ * where other keys are, only what every plugin needs to find its state is parsed. The refusal is given to `refused`, not
+ * thrown.
+ * @throws ManifoldError 'bad-config' when it does not say where the state is
  */
 export function parseConfigForDel<C>(
   plugin: Plugin<C>,
@@ -48,10 +52,19 @@ export function parseConfigForDel<C>(
     return parseConfig(plugin, raw);
   } catch (error) {
     if (!isManifoldError(error, 'bad-config')) throw error;
-    const { cniVersion, name, type, manifold } = raw;
-    const least = { ...plugin, config: plugin.delConfig ?? plugin.config };
-    const parsed = parseConfig(least, { cniVersion, name, type, manifold });
+    const parsed = parseReadable(plugin, withReadableSettings(raw, plugin.config, settingsAlone()));
     refused(error.message);
     return parsed;
+  }
+}
+
+function parseReadable<C>(plugin: Plugin<C>, raw: JsonObject): ParsedConfig<C> {
+  try {
+    return parseConfig(plugin, raw);
+  } catch (error) {
+    if (!isManifoldError(error, 'bad-config')) throw error;
+    const { cniVersion, name, type, manifold } = raw;
+    const least = { ...plugin, config: plugin.delConfig ?? plugin.config };
+    return parseConfig(least, { cniVersion, name, type, manifold });
   }
 }
