@@ -18,6 +18,10 @@ export const RECLAIM_LEASE = 'manifold-reclaim';
 /** What a holder asks for beyond this is not honoured: one mistake would keep all others from reclaiming for ever. */
 const MOST_MS = 60_000;
 
+/** For how long a Lease that does not change is its holder's. @param ownMs what we would ask for */
+export const lastsMs = (leaseDurationSeconds: number | undefined, ownMs: number): number =>
+  Math.max(Math.min((leaseDurationSeconds ?? 0) * 1000, MOST_MS), ownMs);
+
 export interface LeadershipOptions {
   readonly namespace: string;
   readonly identity: string;
@@ -117,10 +121,9 @@ export class Leadership {
     const { resourceVersion } = metadata;
     if (this.#observed === undefined || this.#observed.resourceVersion !== resourceVersion)
       this.#observed = { resourceVersion, sinceMs: nowMs };
-    const { holderIdentity, leaseDurationSeconds = 0 } = spec ?? {};
+    const { holderIdentity, leaseDurationSeconds } = spec ?? {};
     if (!holderIdentity || holderIdentity === this.#options.identity) return true;
-    const lastsMs = Math.max(Math.min(leaseDurationSeconds * 1000, MOST_MS), this.#options.durationMs);
-    return nowMs - this.#observed.sinceMs > lastsMs;
+    return nowMs - this.#observed.sinceMs > lastsMs(leaseDurationSeconds, this.#options.durationMs);
   }
 
   async #create(beganMs: number, signal: AbortSignal): Promise<void> {

@@ -45,6 +45,8 @@ test.each([
   [['--node-silence', '59s'], 'at least "1m"'],
   [['--whereabouts', 'ajar'], '--whereabouts must be'],
   [['--log-level', 'loud'], '--log-level must be one of'],
+  [['--node-name', 'Bad_Name!'], '--node-name must be a name that a Node can have'],
+  [['--node-name', ''], '--node-name must'],
   [['--kubeconfig', ''], '--kubeconfig must not be empty'],
   [['--kubeconfig'], '--kubeconfig'],
   [['--what'], '--what'],

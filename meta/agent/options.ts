@@ -1,6 +1,7 @@
 // The flags of manifold-agent.
 import { parseArgs } from 'node:util';
 import { readDuration } from '../../ipam/duration.ts';
+import { isNodeName, NODE_NAME_RULE } from '../../pkg/cni/fields.ts';
 import { DEFAULT_RUN_DIR, DEFAULT_STATE_DIR } from '../../pkg/cni/manifold-options.ts';
 import { ManifoldError } from '../../pkg/errors/manifold-error.ts';
 import type { LogLevel } from '../../pkg/log/logger.ts';
@@ -68,7 +69,7 @@ export function parseAgentOptions(argv: readonly string[]): AgentCommand {
   return {
     run: {
       kubeconfig: given('kubeconfig', values.kubeconfig),
-      nodeName: given('node-name', values['node-name']),
+      nodeName: nameGiven(values['node-name']),
       namespace: given('namespace', values.namespace) ?? 'kube-system',
       stateDir: given('state-dir', values['state-dir']) ?? DEFAULT_STATE_DIR,
       runDir: given('run-dir', values['run-dir']) ?? DEFAULT_RUN_DIR,
@@ -109,6 +110,11 @@ const SEE = 'See "manifold-agent --help".';
 function given(flag: string, value: string | undefined): string | undefined {
   if (value === '') throw refused(flag, value, 'must not be empty');
   return value;
+}
+
+function nameGiven(name: string | undefined): string | undefined {
+  if (name !== undefined && !isNodeName(name)) throw refused('node-name', name, NODE_NAME_RULE);
+  return name;
 }
 
 const refused = (flag: string, value: string, rule: string): ManifoldError =>

@@ -44,7 +44,7 @@ export async function repairRows(
       if (outcome === 'renewed') {
         log.info('the object of a lease is put right', { ...describe(row), was: object });
         suspects.clear(key);
-      } else if (said.isNew(key)) await sayLost(deps, row, signal);
+      } else if (outcome === 'lost' && said.isNew(key)) await sayLost(deps, row, signal);
     });
   }
 }

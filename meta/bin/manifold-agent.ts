@@ -3,8 +3,9 @@ import { argv, env, exit, pid } from 'node:process';
 import { nodeNameOf } from '../../ipam/node-name.ts';
 import { THEIR_NAMESPACE } from '../../ipam/whereabouts/objects.ts';
 import { createReservations } from '../../ipam/whereabouts/reservations.ts';
+import { isNodeName, NODE_NAME_RULE } from '../../pkg/cni/fields.ts';
 import { writeAll } from '../../pkg/cni/stdio.ts';
-import { isManifoldError } from '../../pkg/errors/manifold-error.ts';
+import { isManifoldError, ManifoldError } from '../../pkg/errors/manifold-error.ts';
 import { createKernel } from '../../pkg/kernel/linux-kernel.ts';
 import { createKubeClient } from '../../pkg/kube/create-kube-client.ts';
 import { inClusterAccess } from '../../pkg/kube/in-cluster.ts';
@@ -72,7 +73,7 @@ async function serve(options: AgentOptions): Promise<void> {
         }),
       };
       const settings = {
-        nodeName: nodeNameOf(options.nodeName),
+        nodeName: ownName(options.nodeName),
         namespace,
         nodeSilenceMs,
         timings: DEFAULT_TIMINGS,
@@ -82,6 +83,19 @@ async function serve(options: AgentOptions): Promise<void> {
         log.error('another agent of this node has taken over', { reason: String(lost.reason) });
     },
     { waitMs: LOCK_WAIT_MS },
+  );
+}
+
+/** @throws ManifoldError 'bad-config' when the environment, or the host, has a name that no Node can have */
+function ownName(given: string | undefined): string {
+  const name = nodeNameOf(given);
+  if (isNodeName(name)) return name;
+  throw new ManifoldError(
+    'bad-config',
+    `Cannot start the agent: the name of its node ${NODE_NAME_RULE} ("${name}")`,
+    {
+      hint: 'Name the Node object of this node: --node-name NAME.',
+    },
   );
 }
 

@@ -32,6 +32,18 @@ export function text() {
   return pipe(string('must be a string'), nonEmpty('must not be empty'));
 }
 
+export const NODE_NAME_RULE =
+  'must be a name that a Node can have: lower-case letters, digits, "-" and "." (RFC 1123), at most 253 characters';
+
+/** RFC 1123: labels that neither begin nor end with "-". */
+export const isNodeName = (name: string): boolean =>
+  name.length <= 253 && /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/.test(name);
+
+/** Of a Node object. */
+export function nodeName() {
+  return pipe(string(NODE_NAME_RULE), check(isNodeName, NODE_NAME_RULE));
+}
+
 /** A path that begins at the root. */
 export function absolutePath() {
   const rule = 'must be an absolute path';

@@ -1,6 +1,6 @@
 // The `manifold` object of a network configuration: what is ours alone and common to all our plugins.
 import { object, optional } from 'valibot';
-import { absolutePath, oneOf, text } from './fields.ts';
+import { absolutePath, nodeName, oneOf } from './fields.ts';
 
 export const DEFAULT_STATE_DIR = '/var/lib/cni/manifold';
 export const DEFAULT_RUN_DIR = '/run/manifold';
@@ -17,7 +17,7 @@ export const manifoldEntries = {
   /** Where and as whom the API server is asked. Without it addresses are unique on this node only. */
   kubeconfig: optional(absolutePath()),
   /** The name of this node's Node object. @default the host name */
-  nodeName: optional(text()),
+  nodeName: optional(nodeName()),
   /** open: Whereabouts may run beside us in this cluster, and must see what we claim. @default closed */
   whereabouts: optional(oneOf(['open', 'closed'])),
 };

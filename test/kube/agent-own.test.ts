@@ -182,6 +182,24 @@ test('where the runtime named no pod, the namespace alone decides', async () => 
   );
 });
 
+test('of two machines under one name neither ends what lives on the other, and each says what it keeps', async () => {
+  await using node = await AgentNode.join(cluster);
+  await using other = await AgentNode.join(cluster, node.name);
+  const uid = await createPod(cluster, { namespace, name: 'on-the-other', node: 'another-name' });
+  await createPod(cluster, { namespace, name: 'without-uid', node: 'another-name' });
+  const [a = ''] = await other.add(newRange(), { container: 'c-uid', namespace, name: 'on-the-other', uid });
+  const [b = ''] = await other.add(newRange(), { container: 'c-no-uid', namespace, name: 'without-uid' });
+  const [c = ''] = await other.add(newRange(), { container: 'c-no-pod' });
+  const [d = ''] = await other.add(newRange(), { container: 'c-no-namespace', name: 'on-the-other', uid });
+  const agent = node.startAgent();
+  const kept = () => agent.log.filter(({ event }) => event === 'a lease is kept');
+  await eventually(kept, (lines) => lines.length === 3);
+  for (const address of [a, b, c, d]) await staysHeld(address);
+  expect(new Set(kept().map(({ address }) => address))).toEqual(new Set([b, c, d]));
+  expect(kept()).toHaveLength(3);
+  expect(kept()[0]?.hint).toContain('manifold leases release');
+});
+
 test('an ADD under way keeps its claim, for a pod that nobody knows too; when its process dies it is finished', async () => {
   await using node = await AgentNode.join(cluster);
   node.startAgent();

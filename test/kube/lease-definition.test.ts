@@ -29,6 +29,7 @@ const long = 'd'.repeat(64);
 
 test.each<[string, string, Partial<IpLeaseSpec>]>([
   ['an address', '10.1.0.2', {}],
+  ['a node by a name of several labels', '10.1.0.2', { node: 'w1.example.com' }],
   ['an IPv6 address', 'fd00--1', { address: 'fd00::1', subnet: 'fd00::/64' }],
   [
     'an IPv6 address without a gap',
@@ -183,6 +184,8 @@ test.each<[string, string, Record<string, unknown>, string, string]>([
     'should match',
   ],
   ['no node', '10.1.0.2', { node: '' }, 'spec.node', 'should be at least 1'],
+  ['a node by a name that no Node can have', '10.1.0.2', { node: 'Worker_1' }, 'spec.node', 'should match'],
+  ['a node by a name with a hyphen at its end', '10.1.0.2', { node: 'w1-' }, 'spec.node', 'should match'],
   ['no network', '10.1.0.2', { network: undefined }, 'spec.network', 'Required value'],
   ['no owner', '10.1.0.2', { owner: undefined }, 'spec.owner', 'Required value'],
   [
