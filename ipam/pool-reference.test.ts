@@ -2,6 +2,7 @@ import { beforeEach, expect, test } from 'vitest';
 import type { JsonObject } from '../pkg/cni/plugin.ts';
 import { formatCidr } from '../pkg/ip/cidr.ts';
 import { formatRange } from '../pkg/ip/range.ts';
+import { KubeError } from '../pkg/kube/kube-error.ts';
 import type { PodRef } from '../pkg/state/node-store.ts';
 import { KubeInMemory } from '../test/kit/kube-in-memory.ts';
 import { type IpamConfig, parseIpamConfig } from './config.ts';
@@ -137,5 +138,14 @@ test('a pool that is not there is named', async () => {
   await expect(resolve({ pool: 'p' })).rejects.toMatchObject({
     code: 'bad-config',
     message: `Cannot use 'ipam.pool': there is no IPPool "p"`,
+  });
+});
+
+test('a cluster without the definition of IPPools is told from one without that pool', async () => {
+  const unknown = new KubeError('NotFound', 'Cannot get', { status: 404, isResourceUnknown: true });
+  cluster.refuseWith = unknown;
+  await expect(resolve({ pool: 'p' })).rejects.toMatchObject({
+    message: `Cannot use 'ipam.pool': the cluster does not know IPPools (p)`,
+    hint: expect.stringContaining('kubectl apply -R -f deploy/'),
   });
 });

@@ -63,6 +63,15 @@ async function readPool(name: string, deps: PoolDeps, signal: AbortSignal): Prom
     keepCopy(deps, key, parsed);
     return parsed;
   } catch (error) {
+    if (isKubeError(error, 'NotFound') && error.isResourceUnknown)
+      throw new ManifoldError(
+        'bad-config',
+        `Cannot use 'ipam.pool': the cluster does not know IPPools (${name})`,
+        {
+          hint: 'Their definition is missing: kubectl get crd ippools.ipam.manifold.dev; kubectl apply -R -f deploy/',
+          cause: error,
+        },
+      );
     if (isKubeError(error, 'NotFound'))
       throw new ManifoldError('bad-config', `Cannot use 'ipam.pool': there is no IPPool "${name}"`, {
         hint: `"kubectl get ippools" lists those that are there.`,

@@ -470,9 +470,10 @@ describe('a delete that is refused', () => {
 
 describe('words', () => {
   test('a 403 names the right that is missing, and where it is given', async () => {
-    await using server = await ScriptedHttp.start([refuse(403, 'Forbidden')]);
+    const said = 'ipleases "a" is forbidden: User "u" cannot update resource "ipleases"';
+    await using server = await ScriptedHttp.start([json(403, { kind: 'Status', message: said })]);
     const error = await failureOf(clientOf(server.url).replace(LEASES, thing(1)));
-    expect(error.message).toContain('the server says Forbidden');
+    expect(error.message).toContain(said);
     expect(error.hint).toMatch(/"update" on ipleases\.ipam\.manifold\.dev.*deploy\//);
   });
 

@@ -29,6 +29,8 @@ export interface KubeErrorOptions {
   readonly status?: number;
   /** True when the request may have been carried out although no answer came. */
   readonly maybeDone?: boolean;
+  /** True for a NotFound of the resource itself: its definition is missing, or something else answers. */
+  readonly isResourceUnknown?: boolean;
 }
 
 /**
@@ -39,9 +41,10 @@ export class KubeError extends ManifoldError {
   readonly reason: KubeReason;
   readonly status: number | undefined;
   readonly maybeDone: boolean;
+  readonly isResourceUnknown: boolean;
 
   constructor(reason: KubeReason, message: string, options: KubeErrorOptions = {}) {
-    const { hint, cause, status, maybeDone = false } = options;
+    const { hint, cause, status, maybeDone = false, isResourceUnknown = false } = options;
     super(CODES[reason] ?? 'api', message, {
       ...(hint !== undefined && { hint }),
       ...(cause !== undefined && { cause }),
@@ -49,6 +52,7 @@ export class KubeError extends ManifoldError {
     this.reason = reason;
     this.status = status;
     this.maybeDone = maybeDone;
+    this.isResourceUnknown = isResourceUnknown;
   }
 }
 

@@ -17,6 +17,8 @@ interface Status {
   readonly reason: string;
   readonly message: string;
   readonly retryAfterSeconds: number | undefined;
+  /** Name of the object that it is about. */
+  readonly name: string | undefined;
 }
 
 /** @param hintFor401 where the credentials come from and what renews them */
@@ -30,8 +32,10 @@ export function statusError(
   const reason = reasonOf(status, said?.reason);
   const text = said?.message ?? `HTTP status ${status}${excerpt(answer.body)}`;
   const message = `Cannot ${asked.verb} ${asked.object}: the API server answers ${said?.reason || status} (${asked.server}: ${text})`;
-  const hint = hintOf(reason, asked, hintFor401);
-  return new KubeError(reason, message, { status, ...(hint !== undefined && { hint }) });
+  // For a resource that it does not know the API server has no Status of its own, or one that names no object.
+  const isResourceUnknown = reason === 'NotFound' && said?.name === undefined;
+  const hint = isResourceUnknown ? unknownHint(asked) : hintOf(reason, asked, text, hintFor401);
+  return new KubeError(reason, message, { status, isResourceUnknown, ...(hint !== undefined && { hint }) });
 }
 
 /** Seconds that a Status or the header asks to wait. */
@@ -64,12 +68,13 @@ function readStatus(body: string): Status | undefined {
 export function statusOf(value: unknown): (Status & { readonly code: number }) | undefined {
   if (!isRecord(value) || value.kind !== 'Status') return undefined;
   const { reason, message, details, code } = value;
-  const seconds = isRecord(details) ? details.retryAfterSeconds : undefined;
+  const { retryAfterSeconds: seconds, name } = isRecord(details) ? details : {};
   return {
     reason: typeof reason === 'string' ? reason : '',
     message: typeof message === 'string' && message !== '' ? message : 'it gives no reason',
     code: typeof code === 'number' ? code : 0,
     retryAfterSeconds: typeof seconds === 'number' && seconds > 0 ? seconds : undefined,
+    name: typeof name === 'string' && name !== '' ? name : undefined,
   };
 }
 
@@ -106,24 +111,32 @@ export function reasonOf(status: number, reason: string | undefined): KubeReason
   return known ?? BY_CODE[status] ?? (status >= 500 ? 'ServerError' : 'Other');
 }
 
-function hintOf(reason: KubeReason, asked: Asked, hintFor401: string): string | undefined {
+function hintOf(reason: KubeReason, asked: Asked, text: string, hintFor401: string): string | undefined {
   switch (reason) {
     case 'Unauthorized':
       return hintFor401;
     case 'Forbidden':
-      return `The user that the message names needs the verb "${asked.verb}" on ${asked.resource}: the ClusterRoles are in deploy/ (kubectl apply -f deploy/), or an admission policy says no.`;
+      return forbiddenHint(asked, text);
     case 'TooManyRequests':
       return 'The API server is busy; the call may be repeated. If it stays so, look at its priority and fairness levels.';
     case 'ServerError':
       return `The API server or its etcd is in trouble; the call may be repeated. Look at: kubectl get --raw '/readyz?verbose'.`;
-    case 'NotFound':
-      return asked.verb === 'list' || asked.verb === 'watch' || asked.verb === 'create'
-        ? `If the resource itself is unknown, its definition is missing: kubectl get crd ${asked.resource}; it is in deploy/.`
-        : undefined;
     default:
       return undefined;
   }
 }
+
+/** All kinds of refusal are one 403: of the authorizer, whose words are fixed, of admission, and of a policy among it. */
+function forbiddenHint({ verb, resource }: Asked, text: string): string {
+  if (/ValidatingAdmissionPolicy|admission webhook|denied (the )?request/.test(text))
+    return 'An admission policy says no, whatever rights the user has: the message says why, and which one.';
+  if (/User "[^"]*" cannot /.test(text))
+    return `The user that the message names needs the verb "${verb}" on ${resource}: the ClusterRoles are in deploy/rbac.yaml (kubectl apply -R -f deploy/), and must be bound to it.`;
+  return 'The rights of the user may suffice: what the message names says no (a quota, a namespace that ends, admission).';
+}
+
+const unknownHint = ({ resource, server }: Asked): string =>
+  `The cluster has no such resource: its definition is missing (kubectl get crd ${resource}; kubectl apply -R -f deploy/), or ${server} is not the address of an API server.`;
 
 /** The first words of an answer that is no Status. */
 const excerpt = (body: string): string => {

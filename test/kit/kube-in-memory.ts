@@ -8,6 +8,8 @@ export class KubeInMemory {
   time = Date.UTC(2026, 0, 1);
   /** True: no call gets through. */
   isAway = false;
+  /** What each call fails with. */
+  refuseWith: KubeError | undefined;
   /** Every call, "create 10.0.0.1". */
   readonly calls: string[] = [];
   readonly objects = new Map<string, RawObject>();
@@ -19,6 +21,7 @@ export class KubeInMemory {
     const ask = async (verb: string, name: string): Promise<void> => {
       this.calls.push(`${verb} ${name}`);
       await Promise.resolve();
+      if (this.refuseWith !== undefined) throw this.refuseWith;
       if (this.isAway) throw refuse('Unreachable', name);
     };
     const keyOf = ({ plural }: KubeResource, name: string) => `${plural}/${name}`;
@@ -63,17 +66,29 @@ export class KubeInMemory {
         const now = found.metadata;
         if (now.resourceVersion !== resourceVersion || (uid !== undefined && uid !== now.uid))
           throw refuse('Conflict', name);
-        const made = stored(object, now.uid ?? '');
+        const { deletionTimestamp } = now;
+        const kept = {
+          ...object,
+          metadata: { ...object.metadata, ...(deletionTimestamp && { deletionTimestamp }) },
+        };
+        const made = stored(kept, now.uid ?? '');
         this.objects.set(keyOf(resource, name), made);
         return structuredClone(made) as unknown as T;
       },
       delete: async (resource, name, { uid, resourceVersion } = {}) => {
         await ask('delete', name);
-        const now = this.objects.get(keyOf(resource, name))?.metadata;
-        if (now === undefined || (uid !== undefined && uid !== now.uid)) return 'gone';
+        const found = this.objects.get(keyOf(resource, name));
+        const now = found?.metadata;
+        if (found === undefined || now === undefined || (uid !== undefined && uid !== now.uid)) return 'gone';
         if (resourceVersion !== undefined && resourceVersion !== now.resourceVersion)
           throw refuse('Conflict', name);
-        this.objects.delete(keyOf(resource, name));
+        const deletionTimestamp = new Date(this.time).toISOString();
+        if (now.finalizers?.length)
+          this.objects.set(
+            keyOf(resource, name),
+            stored({ ...found, metadata: { ...now, deletionTimestamp } }, now.uid ?? ''),
+          );
+        else this.objects.delete(keyOf(resource, name));
         return 'deleted';
       },
       patch: () => Promise.reject(new Error('nobody patches here')),
