@@ -6,7 +6,7 @@ import type { JsonObject } from '../pkg/cni/plugin.ts';
 import { withReadableSettings } from '../pkg/cni/readable-settings.ts';
 import type { CniDns, CniRoute } from '../pkg/cni/result.ts';
 import { type Address, canonicalAddress, parseAddress, readAddress } from '../pkg/ip/address.ts';
-import { type Cidr, formatCidr, parseCidr, readCidr, subnetOf } from '../pkg/ip/cidr.ts';
+import { type Cidr, cidrContains, formatCidr, parseCidr, readCidr, subnetOf } from '../pkg/ip/cidr.ts';
 import { readDuration } from './duration.ts';
 import { type LeaseTerms, type Pool, type PoolContext, type PoolProblem, poolOf } from './pool.ts';
 import { type RangeSpec, rangeSpecs } from './range-specs.ts';
