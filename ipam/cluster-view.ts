@@ -66,8 +66,10 @@ export function clusterView(choice: Choice, request: ClaimRequest): LeaseView {
   const isOwnRow = (row: ClusterLeaseRecord) =>
     row.owner === owner && row.ifname === ifname && row.network === network;
   const isForUs = (lease: IpLease) =>
-    isHeldHere(lease, request, deps.nodeName) || wasHeldBy(lease, request) || isKeptFor(lease, request);
-  const isForAnybody = (lease: IpLease) => isOver(lease.spec, now()) || restsByDefault(lease.spec);
+    isLasting(lease) &&
+    (isHeldHere(lease, request, deps.nodeName) || wasHeldBy(lease, request) || isKeptFor(lease, request));
+  const isForAnybody = (lease: IpLease) =>
+    isLasting(lease) && (isOver(lease.spec, now()) || restsByDefault(lease.spec));
   return {
     get(domain, address) {
       const name = leaseName(domain, address);
@@ -120,6 +122,9 @@ export function clusterView(choice: Choice, request: ClaimRequest): LeaseView {
     },
   };
 }
+
+/** One that is being deleted is taken until it is gone. */
+const isLasting = ({ metadata }: IpLease): boolean => metadata.deletionTimestamp === undefined;
 
 function nextFree(choice: Choice, request: ClaimRequest, pool: Pool): bigint | undefined {
   const { knowledge, unread, deps, chosen } = choice;
@@ -195,7 +200,9 @@ function hasUnknown(knowledge: ClusterKnowledge, pool: Pool): boolean {
 function reusable({ knowledge, deps, chosen }: Choice, request: ClaimRequest, pool: Pool): KnownLease[] {
   const now = deps.client.now();
   const onNode = new Set(heldOnNodeIn(deps, pool.domain, spanOf(pool)).map(({ address }) => address));
-  const isThere = ({ metadata, spec }: IpLease) => {
+  const isThere = (lease: IpLease) => {
+    const { metadata, spec } = lease;
+    if (!isLasting(lease)) return false;
     if (spec.domain !== pool.domain || chosen.has(metadata.name)) return false;
     if (onNode.has(spec.address)) return false;
     const row = deps.store.clusterLeases.get(metadata.name);

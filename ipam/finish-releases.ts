@@ -10,7 +10,7 @@ import { endRow, markReleasing } from './end-lease.ts';
 const ALL_ALIKE: readonly ErrorCode[] = ['try-later'];
 
 /**
- * Ends at most `limit` of them, one after the other, and forgets what has rested for its owner long enough. A release
+ * Ends at most `limit` of them, one after the other, going on past as many that are refused, and forgets what has rested for its owner long enough. A release
  * that another live process is at is left to it.
  * @returns how many were ended
  * @throws KubeError the first failure: at once when the API server cannot be reached, else after the others
@@ -19,7 +19,9 @@ export async function finishReleases(deps: ClusterDeps, limit: number, signal: A
   forgetRested(deps);
   let ended = 0;
   let failure: unknown;
-  for (const row of waiting(deps).slice(0, limit)) {
+  let refused = 0;
+  for (const row of waiting(deps)) {
+    if (ended >= limit || refused >= limit) break;
     const [marked] = markIfStillWaiting(deps, row);
     if (marked === undefined) continue;
     try {
@@ -29,6 +31,7 @@ export async function finishReleases(deps: ClusterDeps, limit: number, signal: A
     } catch (error) {
       if (!isManifoldError(error) || ALL_ALIKE.includes(error.code)) throw error;
       failure ??= error;
+      refused++;
     }
   }
   if (failure !== undefined) throw failure;
@@ -37,7 +40,10 @@ export async function finishReleases(deps: ClusterDeps, limit: number, signal: A
 
 function waiting(deps: ClusterDeps): ClusterLeaseRecord[] {
   const rows = deps.store.clusterLeases.inState('releasing', 'claiming', 'claimed');
-  return rows.filter((row) => isWaiting(deps, row));
+  const all = rows.filter((row) => isWaiting(deps, row));
+  // Beginning elsewhere each time: what is refused for ever does not keep those behind it from their end.
+  const first = all.length === 0 ? 0 : Math.floor(deps.client.now()) % all.length;
+  return [...all.slice(first), ...all.slice(0, first)];
 }
 
 function isWaiting({ store, kernel }: ClusterDeps, row: ClusterLeaseRecord): boolean {

@@ -2,7 +2,7 @@
 import { isKubeError } from '../pkg/kube/kube-error.ts';
 import type { ClusterLeaseRecord } from '../pkg/state/node-store.ts';
 import type { ClusterDeps } from './cluster-deps.ts';
-import { readLease } from './end-lease.ts';
+import { endLease, readLease } from './end-lease.ts';
 import { IP_LEASES, type IpLease, isHeldBy, isOver, restsByDefault, timeText } from './ip-lease.ts';
 import { isHeldHere, isKeptFor, leaseOfRow, type ObjectState, objectState, wasHeldBy } from './lease-row.ts';
 
@@ -19,6 +19,8 @@ export interface ObtainOptions {
   readonly insist?: boolean;
   /** Takes what rests by default and not by a definition's word too. */
   readonly early?: boolean;
+  /** Asked before each write: false gives up. */
+  readonly isWanted?: () => boolean;
 }
 
 const ROUNDS = 6;
@@ -36,10 +38,10 @@ export async function obtainLease(
   const reservation = await reservations?.reserve(row, signal);
   if (reservation?.reserved === false) return { taken: true, by: reservation.by };
   let over = options.over;
-  for (let round = 0; round < ROUNDS; round++) {
+  for (let round = 0; round < ROUNDS && options.isWanted?.() !== false; round++) {
     deps.step?.('ask for lease');
     const got = over === undefined ? await create(deps, row, signal) : await replace(deps, row, over, signal);
-    if (typeof got === 'object') return { got };
+    if (typeof got === 'object') return isGoing(got) ? givenUp(deps, row, got, signal) : { got };
     if (got === 'gone') {
       over = undefined;
       continue;
@@ -50,6 +52,7 @@ export async function obtainLease(
     const found = await readLease(client, row.name, signal);
     over = undefined;
     if (found === undefined) continue;
+    if (isGoing(found)) return givenUp(deps, row, found, signal);
     // A later call of the same owner has made it its own: it is right as it is.
     const isOurs = isHeldHere(found, row, deps.nodeName, row.object);
     if (isOurs && !isStillOurs(deps, row)) return { got: found };
@@ -58,6 +61,9 @@ export async function obtainLease(
   }
   return givenUp(deps, row, undefined, signal);
 }
+
+/** It is deleted once its finalizers are gone, whoever has it then: the address is nobody's to have until it is. */
+const isGoing = ({ metadata }: IpLease): boolean => metadata.deletionTimestamp !== undefined;
 
 async function givenUp(
   { reservations }: ClusterDeps,
@@ -154,21 +160,44 @@ function isStillOurs({ store }: ClusterDeps, row: ClusterLeaseRecord): boolean {
 
 /**
  * Brings the object of a held row up to date, and makes it again when it is gone.
- * @returns 'lost' when somebody else holds the address: two interfaces may have it
+ * @returns 'lost' when somebody else holds the address, or the object is being deleted: two interfaces may have it;
+ *   'over' when a call has ended or changed the row meanwhile
  * @throws KubeError
  */
 export async function reaffirm(
   deps: ClusterDeps,
   row: ClusterLeaseRecord,
   signal: AbortSignal,
-): Promise<'renewed' | 'lost'> {
-  const obtained = await obtainLease(deps, row, { signal, over: row.object, insist: true });
-  if (!('got' in obtained)) return 'lost';
-  const object = objectState(obtained.got);
-  deps.store.transaction(() => {
-    const now = deps.store.clusterLeases.get(row.name);
-    if (now?.state !== row.state || now.containerId !== row.containerId) return;
-    if (object !== undefined) deps.store.clusterLeases.update({ ...now, object });
+): Promise<'renewed' | 'lost' | 'over'> {
+  const { clusterLeases } = deps.store;
+  const isAsItWas = () => {
+    const now = clusterLeases.get(row.name);
+    return now?.state === row.state && now.owner === row.owner && now.containerId === row.containerId;
+  };
+  const obtained = await obtainLease(deps, row, {
+    ...{ signal, over: row.object, insist: true, isWanted: isAsItWas },
   });
-  return 'renewed';
+  if (!('got' in obtained)) return isAsItWas() ? 'lost' : 'over';
+  const object = objectState(obtained.got);
+  const isStill = deps.store.transaction(() => {
+    if (!isAsItWas()) return false;
+    if (object !== undefined) clusterLeases.update({ ...row, object });
+    return true;
+  });
+  if (isStill) return 'renewed';
+  await endUnwanted(deps, row, obtained.got, signal);
+  return 'over';
+}
+
+/** A DEL has ended it as it was being written: nobody else would end it again. */
+async function endUnwanted(
+  { client, store }: ClusterDeps,
+  row: ClusterLeaseRecord,
+  lease: IpLease,
+  signal: AbortSignal,
+): Promise<void> {
+  const now = store.clusterLeases.get(row.name);
+  // Whoever has the row ends it, or makes it its own.
+  if (now !== undefined && now.state !== 'resting') return;
+  await endLease(client, lease, { now: client.now(), signal });
 }
