@@ -370,3 +370,14 @@ describe('watches', () => {
     expect(proxy.requests.filter(({ query }) => query.has('watch')).length).toBeGreaterThan(3);
   });
 });
+
+test('a resource without a definition is told from an object that is not there', async () => {
+  const client = await clientOf(cluster.kubeconfig());
+  const place = { namespace };
+  await expect(client.get(MAPS, 'gone', place)).rejects.toMatchObject({ isResourceUnknown: false });
+  for (const group of ['nowhere.example', 'apps'])
+    await expect(client.get({ ...MAPS, group, plural: 'things' }, 'gone', place)).rejects.toMatchObject({
+      ...{ reason: 'NotFound', isResourceUnknown: true },
+      hint: expect.stringContaining('definition is missing'),
+    });
+});
