@@ -182,6 +182,31 @@ test("a pod of the same name that was made again elsewhere does not keep the old
   );
 });
 
+test('a node that the configuration calls otherwise than its Node keeps what its pods have, which is said once', async () => {
+  await using reclaiming = await leader();
+  await using misnamed = await AgentNode.join(cluster);
+  const realName = `${misnamed.name}.example.com`;
+  await createNode(cluster, realName);
+  const uid = await createPod(cluster, { namespace, name: 'misnamed', node: realName });
+  await createPod(cluster, { namespace, name: 'misnamed-no-uid', node: realName });
+  const addresses: string[] = [];
+  for (const sandbox of [
+    { container: 'c-uid', namespace, name: 'misnamed', uid },
+    { container: 'c-no-uid', namespace, name: 'misnamed-no-uid' },
+    { container: 'c-no-pod' },
+    { container: 'c-no-namespace', name: 'misnamed', uid },
+  ])
+    addresses.push(...(await misnamed.add(newRange(), sandbox)));
+  const warned = () =>
+    reclaiming.agent.log.filter(
+      ({ event, node }) => event.includes('called otherwise') && node === misnamed.name,
+    );
+  await eventually(warned, (lines) => lines.length > 0);
+  await sleep(2 * 4000);
+  for (const address of addresses) expect(await phaseOf(address)).toBe('Held');
+  expect(warned()).toEqual([expect.objectContaining({ isOnNode: realName, leases: 4 })]);
+});
+
 test('what has rested is deleted, what rests stays', async () => {
   const until = new Date(Date.now() + 600_000).toISOString();
   const rested = leaseObject({ ...RESTING, address: '10.99.0.1', subnet: '10.99.0.0/24' });
