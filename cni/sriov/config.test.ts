@@ -124,6 +124,11 @@ describe("sriov-cni's own logging keys", () => {
     const raw = { logLevel: 'debug', logFile: '/a', manifold: { logFile: '/b', stateDir: '/c' } };
     expect(withLogging(raw).manifold).toEqual({ logLevel: 'debug', logFile: '/b', stateDir: '/c' });
   });
+  test('name no file where the node has said what root writes', () => {
+    const raw = { logLevel: 'debug', logFile: '/theirs', manifold: { stateDir: '/c', runDir: '/r' } };
+    expect(withLogging(raw).manifold).toEqual({ logLevel: 'debug', stateDir: '/c', runDir: '/r' });
+    expect(withLogging({ logFile: '/nodes', manifold: {} }).manifold).toEqual({ logFile: '/nodes' });
+  });
   test('are not looked for in what is wrong anyway', () => {
     for (const raw of [{ logLevel: 5 }, { logLevel: 'info', manifold: 'x' }, {}])
       expect(withLogging(raw)).toBe(raw);

@@ -130,7 +130,8 @@ export function withLogging(raw: JsonObject): JsonObject {
   const level = v.safeParse(v.picklist(['panic', 'error', 'warning', 'info', 'debug']), logLevel);
   const logging = {
     ...(level.success ? { logLevel: LEVELS[level.output] } : {}),
-    ...(typeof logFile === 'string' ? { logFile } : {}),
+    // The meta plugin has set where this node's state is: then a definition chooses no file that root writes.
+    ...(typeof logFile === 'string' && manifold.stateDir === undefined ? { logFile } : {}),
   };
   return Object.keys(logging).length === 0 ? raw : { ...raw, manifold: { ...logging, ...manifold } };
 }
