@@ -16,21 +16,21 @@ afterAll(() => rmSync(stateDir, { recursive: true, force: true }));
 const ENV = { TERM: 'xterm-256color', FORCE_COLOR: '1', CLICOLOR_FORCE: '1', COLORTERM: 'truecolor' };
 const NODE = [execPath, '--disable-warning=ExperimentalWarning', PROGRAM];
 
-const COMMANDS: readonly (readonly [string, RegExp, ...string[]])[] = [
-  ['the help', /manifold <command>/, '--help'],
-  ['a report', /attachments/, 'status', '--state-dir', stateDir],
-  ['a check', /./, 'check-state', '--state-dir', stateDir],
-  ['an error', /Cannot .*nowhere/, 'leases', '--kubeconfig', '/nowhere'],
-  ['a command that is none', /./, 'statsu'],
+const COMMANDS: readonly (readonly [string, RegExp, readonly string[]])[] = [
+  ['the help', /manifold <command>/, ['--help']],
+  ['a report', /attachments/, ['status', '--state-dir', stateDir]],
+  ['a check', /./, ['check-state', '--state-dir', stateDir]],
+  ['an error', /Cannot .*nowhere/, ['leases', '--kubeconfig', '/nowhere']],
+  ['a command that is none', /./, ['statsu']],
 ];
 
-test.each(COMMANDS)('%s has no escape sequences in a pipe', (_, words, ...argv) => {
+test.each(COMMANDS)('%s has no escape sequences in a pipe', (_, words, argv) => {
   const { stdout, stderr } = spawnSync(execPath, [...NODE.slice(1), ...argv], { env: ENV, encoding: 'utf8' });
   expect(stdout + stderr).toMatch(words);
   expect(stdout + stderr).not.toContain('\u001b');
 });
 
-test.each(COMMANDS)('%s has no escape sequences on a terminal', (_, words, ...argv) => {
+test.each(COMMANDS)('%s has no escape sequences on a terminal', (_, words, argv) => {
   const command = [...NODE, ...argv].map((word) => `'${word}'`).join(' ');
   const { stdout } = spawnSync('script', ['-qec', `test -t 1 && ${command}`, '/dev/null'], {
     env: { ...ENV, PATH: '/usr/bin:/bin' },
