@@ -1,6 +1,11 @@
 // What pkg/pci reads of real hardware.
 import { deepEqual, equal, ok } from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { captureSysfs } from '../../kit/captured-sysfs.ts';
 import { vmCase, vmGroup } from '../case.ts';
+import { VFS_PER_PORT } from '../guest/port.ts';
+import { difference } from '../guest/ports.ts';
+import { SHARES } from '../machine/init.ts';
 
 export const pci = vmGroup('sysfs', [
   vmCase('shows a port and its virtual functions as typed values', ({ ports, sysfs }) => {
@@ -34,4 +39,19 @@ export const pci = vmGroup('sysfs', [
     );
     ok(sysfs.pciAddresses().includes(other.address));
   }),
+
+  vmCase(
+    'of a port and its functions is what was captured for the unit tests',
+    ({ ports, tell, settings }) => {
+      const [port] = ports;
+      const functions = Array.from({ length: VFS_PER_PORT }, (_, index) => port.vfAddress(index));
+      const now = captureSysfs([port.address, ...functions]);
+      if (settings.CAPTURE !== undefined) tell(now);
+      const captured = readFileSync(`${SHARES.repo}/test/kit/captured/igb-sysfs.txt`, 'utf8');
+      deepEqual(difference(unnamed(captured), unnamed(now)), []);
+    },
+  ),
 ]);
+
+/** Without the names that the kernel gave to interfaces, in the order in which drivers were bound. */
+const unnamed = (text: string) => text.replaceAll(/\beth\d+\b/g, 'eth');
