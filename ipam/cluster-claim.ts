@@ -6,6 +6,7 @@ import { type ClusterDeps, DEADLINE_MS } from './cluster-deps.ts';
 import { giveBack } from './cluster-give-back.ts';
 import { type Changed, type Intent, intentOf, leftoversOf, writeIntents } from './cluster-intent.ts';
 import { ClusterKnowledge } from './cluster-knowledge.ts';
+import { clusterOf } from './cluster-of.ts';
 import { type Choice, clusterView, Unread } from './cluster-view.ts';
 import { endRow, markReleasing } from './end-lease.ts';
 import { podName } from './exhausted.ts';
@@ -24,6 +25,7 @@ interface Claim {
   readonly requests: readonly ClaimRequest[];
   readonly as: 'claimed' | 'held';
   readonly signal: AbortSignal;
+  readonly cluster: string | undefined;
   readonly knowledge: ClusterKnowledge;
   readonly before: Map<string, Changed>;
   /** What earlier calls on this node left has been ended, to make room. */
@@ -38,6 +40,7 @@ export async function claimLeases(
 ): Promise<Grant[][]> {
   const claim: Claim = {
     ...{ deps, requests, as, signal: AbortSignal.timeout(DEADLINE_MS.claim) },
+    cluster: await clusterOf(deps.client),
     ...{ knowledge: new ClusterKnowledge(deps), before: new Map(), hasMadeRoom: false },
   };
   try {
@@ -109,7 +112,10 @@ async function plan(claim: Claim): Promise<Round> {
 const MAY_BE_LEFT_BEHIND: readonly ErrorCode[] = ['no-address', 'address-held'];
 
 /** @returns undefined when something is to be read first */
-function choose({ deps, requests, as, knowledge, before }: Claim, unread: Unread): Round | undefined {
+function choose(
+  { deps, requests, as, cluster, knowledge, before }: Claim,
+  unread: Unread,
+): Round | undefined {
   const chosen = new Set<string>();
   const intents: Intent[] = [];
   const choice: Choice = { deps, knowledge, unread, chosen };
@@ -119,7 +125,7 @@ function choose({ deps, requests, as, knowledge, before }: Claim, unread: Unread
       const grants = requests.map((request) =>
         chooseAddresses(request, clusterView(choice, request), (grant) => {
           chosen.add(leaseName(grant.domain, grant.address));
-          intents.push(intentOf(deps, knowledge, request, grant));
+          intents.push(intentOf(deps, knowledge, request, grant, cluster));
         }),
       );
       if (!unread.isEmpty) return undefined;

@@ -1,5 +1,6 @@
 // A claim that failed leaves everything as it was before: what it had newly got is ended, what its owner had is its own.
 import { isManifoldError } from '../pkg/errors/manifold-error.ts';
+import { isSameCluster } from '../pkg/kube/cluster-identity.ts';
 import type { ClusterLeaseRecord } from '../pkg/state/node-store.ts';
 import { type ClusterDeps, DEADLINE_MS } from './cluster-deps.ts';
 import type { Changed } from './cluster-intent.ts';
@@ -34,7 +35,9 @@ function undo(deps: ClusterDeps, before: ReadonlyMap<string, Changed>): ClusterL
       if (row === undefined || row.state === 'releasing') continue;
       // Another call of this owner has made it its own meanwhile.
       if (row.writer.pid !== store.writer.pid || row.containerId !== written.containerId) continue;
-      if (was === undefined || was.state === 'resting') newlyGot.push(row);
+      // What its owner had in another cluster has made way in the table: there it is held still.
+      const wasHere = was !== undefined && isSameCluster(was.cluster, row.cluster);
+      if (!wasHere || was.state === 'resting') newlyGot.push(row);
       else store.clusterLeases.update({ ...was, ...(row.object !== undefined && { object: row.object }) });
     }
     return markReleasing(deps, newlyGot);

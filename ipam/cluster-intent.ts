@@ -3,6 +3,7 @@
 import { ManifoldError } from '../pkg/errors/manifold-error.ts';
 import { formatAddress, parseAddress } from '../pkg/ip/address.ts';
 import { cidrContains, formatCidr, subnetOf } from '../pkg/ip/cidr.ts';
+import { isSameCluster } from '../pkg/kube/cluster-identity.ts';
 import type { ClusterLeaseRecord } from '../pkg/state/node-store.ts';
 import type { ClusterDeps } from './cluster-deps.ts';
 import type { ClusterKnowledge } from './cluster-knowledge.ts';
@@ -34,16 +35,20 @@ export function intentOf(
   knowledge: ClusterKnowledge,
   request: ClaimRequest,
   grant: Grant,
+  cluster: string | undefined,
 ): Intent {
   const { network, owner, ifname, containerId, pod, netns } = request;
   const { reuseDelaySeconds, stickySeconds } = grant.terms;
   const name = leaseName(grant.domain, grant.address);
-  const before = ownRow(store.clusterLeases.get(name), request);
+  const there = ownRow(store.clusterLeases.get(name), request);
+  // Of another cluster: this one is asked for the same address.
+  const before = isSameCluster(there?.cluster, cluster) ? there : undefined;
   const known = knowledge.lease(name);
   const wasHeld = before !== undefined && before.state !== 'resting';
   const object = wasHeld ? before.object : undefined;
   const row: ClusterLeaseRecord = {
     name,
+    ...(cluster !== undefined && { cluster }),
     domain: grant.domain,
     address: formatAddress(grant.address),
     subnet: formatCidr(subnetOf(grant)),
@@ -62,13 +67,13 @@ export function intentOf(
   return {
     row,
     pool: isWanted ? undefined : poolOf(request, grant),
-    insist: isWanted || before !== undefined || known !== undefined || isOnNode,
+    insist: isWanted || there !== undefined || known !== undefined || isOnNode,
     over: (known && objectState(known)) ?? before?.object,
     isKept:
       (before?.state === 'held' || before?.state === 'claimed') &&
       object !== undefined &&
       before.containerId === containerId,
-    wasThere: before !== undefined,
+    wasThere: there !== undefined,
     isOursAnyhow: object !== undefined,
   };
 }

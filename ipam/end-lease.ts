@@ -1,9 +1,11 @@
 // How a lease ends, whoever ends it: checked by UID and resourceVersion at that moment, so that nothing ends what has
 // changed hands since it was looked at.
+import { isSameCluster } from '../pkg/kube/cluster-identity.ts';
 import type { CallOptions, KubeClient } from '../pkg/kube/kube-client.ts';
 import { isKubeError } from '../pkg/kube/kube-error.ts';
 import type { ClusterLeaseRecord } from '../pkg/state/node-store.ts';
 import type { ClusterDeps } from './cluster-deps.ts';
+import { clusterOf, sayElsewhere } from './cluster-of.ts';
 import { endedSpec, IP_LEASES, type IpLease, type IpLeaseSpec, isHeldBy } from './ip-lease.ts';
 import { leaseOfRow, objectState } from './lease-row.ts';
 
@@ -108,9 +110,15 @@ export function markReleasing(
 
 /**
  * Ends the object of a row that `markReleasing` has marked, and forgets the row, or remembers it as resting.
+ * One of another cluster stays marked: no answer of this one says anything of it.
  * @throws KubeError when the API server cannot be asked: the row stays as it is, for `finishReleases`
  */
 export async function endRow(deps: ClusterDeps, row: ClusterLeaseRecord, signal: AbortSignal): Promise<void> {
+  if (!isSameCluster(row.cluster, await clusterOf(deps.client))) {
+    putBack(deps, row);
+    sayElsewhere(deps, [row]);
+    return;
+  }
   const rests = await endObject(deps, row, signal);
   deps.step?.('lease ended');
   await deps.reservations?.free(row, signal);

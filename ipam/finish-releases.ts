@@ -1,17 +1,20 @@
 // What earlier calls on this node could not finish: leases whose DEL is done but whose objects are not ended, claims of
 // processes that died.
 import { type ErrorCode, isManifoldError } from '../pkg/errors/manifold-error.ts';
+import { isSameCluster } from '../pkg/kube/cluster-identity.ts';
 import type { ClusterLeaseRecord } from '../pkg/state/node-store.ts';
 import { isAbandoned } from './abandoned.ts';
 import type { ClusterDeps } from './cluster-deps.ts';
+import { clusterOf, sayElsewhere } from './cluster-of.ts';
 import { endRow, markReleasing } from './end-lease.ts';
 
 /** There is no use in trying the others. */
 const ALL_ALIKE: readonly ErrorCode[] = ['try-later'];
 
 /**
- * Ends at most `limit` of them, one after the other, going on past as many that are refused, and forgets what has rested for its owner long enough. A release
- * that another live process is at is left to it.
+ * Ends at most `limit` of them, one after the other, going on past as many that are refused, and forgets what has
+ * rested for its owner long enough. A release that another live process is at is left to it, and one of another
+ * cluster to a call that names that.
  * @returns how many were ended
  * @throws KubeError the first failure: at once when the API server cannot be reached, else after the others
  */
@@ -20,7 +23,12 @@ export async function finishReleases(deps: ClusterDeps, limit: number, signal: A
   let ended = 0;
   let failure: unknown;
   let refused = 0;
-  for (const row of waiting(deps)) {
+  const cluster = await clusterOf(deps.client);
+  const { here = [], elsewhere = [] } = Object.groupBy(waiting(deps), (row) =>
+    isSameCluster(row.cluster, cluster) ? 'here' : 'elsewhere',
+  );
+  sayElsewhere(deps, elsewhere);
+  for (const row of inTurn(deps, here)) {
     if (ended >= limit || refused >= limit) break;
     const [marked] = markIfStillWaiting(deps, row);
     if (marked === undefined) continue;
@@ -40,10 +48,13 @@ export async function finishReleases(deps: ClusterDeps, limit: number, signal: A
 
 function waiting(deps: ClusterDeps): ClusterLeaseRecord[] {
   const rows = deps.store.clusterLeases.inState('releasing', 'claiming', 'claimed');
-  const all = rows.filter((row) => isWaiting(deps, row));
+  return rows.filter((row) => isWaiting(deps, row));
+}
+
+function inTurn({ client }: ClusterDeps, rows: readonly ClusterLeaseRecord[]): ClusterLeaseRecord[] {
   // Beginning elsewhere each time: what is refused for ever does not keep those behind it from their end.
-  const first = all.length === 0 ? 0 : Math.floor(deps.client.now()) % all.length;
-  return [...all.slice(first), ...all.slice(0, first)];
+  const first = rows.length === 0 ? 0 : Math.floor(client.now()) % rows.length;
+  return [...rows.slice(first), ...rows.slice(0, first)];
 }
 
 function isWaiting({ store, kernel }: ClusterDeps, row: ClusterLeaseRecord): boolean {

@@ -86,7 +86,7 @@ test('DEL of a container whose ADD is under way: the lease that comes of it is e
     return client.create(...call);
   };
   const adding = give(storeOf({ client: { ...client, create } }), wide, { uid: 'u1', container: 'a' });
-  expect(rows()).toEqual([expect.stringMatching(/ claiming a$/)]);
+  await expect.poll(rows).toEqual([expect.stringMatching(/ claiming a$/)]);
   // As another process of the node.
   const other = openNodeStore(root, { writer: { ...node.writer, pid: node.writer.pid + 1 } });
   await storeOf({ store: other }).release(of('a'));

@@ -7,6 +7,7 @@ import type { JsonObject } from '../pkg/cni/plugin.ts';
 import { formatAddress } from '../pkg/ip/address.ts';
 import type { KubeClient } from '../pkg/kube/kube-client.ts';
 import { KubeError } from '../pkg/kube/kube-error.ts';
+import { createLogger } from '../pkg/log/logger.ts';
 import { checkState } from '../pkg/state/check-state.ts';
 import type { ClusterLeaseRecord, NodeStore } from '../pkg/state/node-store.ts';
 import { openNodeStore } from '../pkg/state/open-node-store.ts';
@@ -167,6 +168,60 @@ test('releases that the API server refuses for ever do not keep those behind the
   expect(leases().filter((line) => /10\.0\.0\.[89] /.test(line))).toEqual([]);
   expect(rows().filter((line) => line.includes('releasing'))).toHaveLength(10);
   await expect(finishReleases(deps, 4, soon())).rejects.toMatchObject({ code: 'api' });
+});
+
+describe('a node whose definitions name two clusters', () => {
+  const namedBy = (kube: KubeInMemory, name: string, more: Partial<KubeClient> = {}) =>
+    depsOf({ client: { ...kube.client(), ...more, cluster: async () => `https://${name} ca-${name}` } });
+  const dead = () => {
+    for (const row of node.clusterLeases.all())
+      node.clusterLeases.update({ ...row, writer: { ...node.writer, pid: 2 ** 22 + 1 } });
+  };
+
+  test('a release that one could not be told of is not finished by an answer of the other, but by its own', async () => {
+    const other = new KubeInMemory();
+    const said: string[] = [];
+    const log = createLogger({ level: 'warn', sink: (line) => said.push(line) });
+    const here = namedBy(cluster, 'a');
+    const there = { ...namedBy(other, 'b'), log };
+    const one = { range: '10.0.0.7/32', reuseDelay: '0s' };
+    await give(one, { container: 'a' }, here);
+    cluster.isAway = true;
+    await kubeLeaseStore(here).release({ containerId: 'a', ifname: 'net1', network: 'rail0' });
+    dead();
+    await give(wide, { container: 'b', network: 'other' }, there);
+    expect(rows()).toContain('10.0.0.7 releasing a');
+    expect(said.join()).toContain('the kubeconfig of that cluster');
+    // The address is not given to others here as long as nobody knows.
+    await expect(give(one, { container: 'c' }, there)).rejects.toMatchObject({ code: 'no-address' });
+    cluster.isAway = false;
+    expect(await finishReleases(here, 9, soon())).toBe(1);
+    expect(leases()).toEqual([]);
+  });
+
+  test('a DEL, and an agent, that name the other one leave the lease to its own', async () => {
+    const other = new KubeInMemory();
+    const one = { range: '10.0.0.7/32', reuseDelay: '0s' };
+    await give(one, { container: 'a' }, namedBy(cluster, 'a'));
+    expect(await reaffirm(namedBy(other, 'b'), onlyRow(), soon())).toBe('over');
+    expect(other.objects.size).toBe(0);
+    await kubeLeaseStore(namedBy(other, 'b')).release({ containerId: 'a', ifname: 'net1', network: 'rail0' });
+    expect(rows()).toEqual(['10.0.0.7 releasing a']);
+    dead();
+    await finishReleases(namedBy(cluster, 'a'), 9, soon());
+    expect(leases()).toEqual([]);
+    expect(rows()).toEqual([]);
+  });
+
+  test('an owner whose definition names the other one by now is asked for there, by name', async () => {
+    const other = new KubeInMemory();
+    await give({ range: '10.0.0.7/32' }, { container: 'a' }, namedBy(cluster, 'a'));
+    expect(await give({ range: '10.0.0.7/32' }, { container: 'a' }, namedBy(other, 'b'))).toEqual([
+      '10.0.0.7',
+    ]);
+    expect(other.calls.filter((call) => call.startsWith('create'))).toEqual(['create 10.0.0.7']);
+    expect(onlyRow().cluster).toBe('https://b ca-b');
+  });
 });
 
 test('all addresses of a pod are asked for before the first is answered', async () => {

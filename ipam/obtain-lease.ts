@@ -1,7 +1,9 @@
 // One address for one owner at the API server: the object is created, or taken over when it rests, or is ours already.
+import { isSameCluster } from '../pkg/kube/cluster-identity.ts';
 import { isKubeError } from '../pkg/kube/kube-error.ts';
 import type { ClusterLeaseRecord } from '../pkg/state/node-store.ts';
 import type { ClusterDeps } from './cluster-deps.ts';
+import { clusterOf } from './cluster-of.ts';
 import { endLease, readLease } from './end-lease.ts';
 import { IP_LEASES, type IpLease, isHeldBy, isOver, restsByDefault, timeText } from './ip-lease.ts';
 import { isHeldHere, isKeptFor, leaseOfRow, type ObjectState, objectState, wasHeldBy } from './lease-row.ts';
@@ -161,7 +163,7 @@ function isStillOurs({ store }: ClusterDeps, row: ClusterLeaseRecord): boolean {
 /**
  * Brings the object of a held row up to date, and makes it again when it is gone.
  * @returns 'lost' when somebody else holds the address, or the object is being deleted: two interfaces may have it;
- *   'over' when a call has ended or changed the row meanwhile
+ *   'over' when a call has ended or changed the row meanwhile, and when it is of another cluster
  * @throws KubeError
  */
 export async function reaffirm(
@@ -170,6 +172,7 @@ export async function reaffirm(
   signal: AbortSignal,
 ): Promise<'renewed' | 'lost' | 'over'> {
   const { clusterLeases } = deps.store;
+  if (!isSameCluster(row.cluster, await clusterOf(deps.client))) return 'over';
   const isAsItWas = () => {
     const now = clusterLeases.get(row.name);
     return now?.state === row.state && now.owner === row.owner && now.containerId === row.containerId;

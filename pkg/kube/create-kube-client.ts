@@ -2,6 +2,7 @@
 import { type Logger, silentLogger } from '../log/logger.ts';
 import { createCaller, type RetryOptions } from './caller.ts';
 import { createCalls } from './calls.ts';
+import { clusterIdentity } from './cluster-identity.ts';
 import { createServes } from './discovery.ts';
 import { createHttpsTransport } from './https-transport.ts';
 import type { KubeAccess } from './kube-access.ts';
@@ -45,6 +46,7 @@ export function createKubeClient(access: KubeAccess, options: KubeClientOptions 
     ...createWrites(calls),
     watch: createWatch({ access, transport, clock, retry, log, silenceMs, askedFor: calls.askedFor }),
     serves: createServes(calls),
+    cluster: async () => clusterIdentity(access),
     now: () => clock.now(),
     close: () => transport.dropIdle(),
   };

@@ -132,6 +132,8 @@ export interface KubeClient {
    * system:discovery), while a verb on an unknown resource is refused to those without the right to it.
    */
   serves(resource: KubeResource, options?: CallOptions): Promise<boolean>;
+  /** Which cluster it asks, for isSameCluster; absent where nobody can tell. @throws KubeError Credentials */
+  cluster?(): Promise<string | undefined>;
   /** Milliseconds since the epoch by the clock of the API server as its last answer told it; the own clock before that. */
   now(): number;
   /** Ends idle connections: without it a process would wait for them. */

@@ -32,6 +32,7 @@ export function openKubeClient(kubeconfig: string, options: KubeClientOptions = 
       yield* (await client()).watch<T>(resource, options);
     },
     serves: async (...call) => (await client()).serves(...call),
+    cluster: async () => (await client()).cluster?.(),
     now: () => opened?.now() ?? Date.now(),
     close: () => opened?.close(),
   };

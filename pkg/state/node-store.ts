@@ -92,6 +92,8 @@ export interface LeaseRecord {
 export interface ClusterLeaseRecord {
   /** Of the object: unique here too. */
   readonly name: string;
+  /** Which cluster the object is in (clusterIdentity); absent where that was not known. */
+  readonly cluster?: string;
   readonly domain: string;
   /** Canonical text of the address, no prefix length. */
   readonly address: string;

@@ -2,7 +2,15 @@
 import type { RawRow } from './node-store.ts';
 
 /** One that ends in "?" may be absent. */
-type Field = 'string' | 'number' | 'number?' | 'object' | 'version?' | 'writer' | readonly string[];
+type Field =
+  | 'string'
+  | 'string?'
+  | 'number'
+  | 'number?'
+  | 'object'
+  | 'version?'
+  | 'writer'
+  | readonly string[];
 
 const SHAPES: Readonly<Record<RawRow['table'], Readonly<Record<string, Field>>>> = {
   attachments: {
@@ -47,6 +55,7 @@ const SHAPES: Readonly<Record<RawRow['table'], Readonly<Record<string, Field>>>>
   },
   cluster_leases: {
     name: 'string',
+    cluster: 'string?',
     domain: 'string',
     address: 'string',
     subnet: 'string',
@@ -80,6 +89,7 @@ export function misshapen(table: RawRow['table'], record: unknown): string | und
 }
 
 function wrongField(field: Field, value: unknown): string | undefined {
+  if (field === 'string?') return value === undefined ? undefined : wrongField('string', value);
   if (field === 'number?') return value === undefined ? undefined : wrongField('number', value);
   if (field === 'version?')
     return value === undefined ||
