@@ -10,7 +10,11 @@ const VF = 5;
 
 type Settings = Partial<Omit<VirtualFunction, 'index'>>;
 
-const UNTOUCHED: Settings = { vlan: 0, qos: 0, spoofchk: true, trust: false, minTxRate: 0, maxTxRate: 0 };
+/** Of Ethernet, which has no GUIDs. */
+const UNTOUCHED: Settings = {
+  ...{ vlan: 0, qos: 0, spoofchk: true, trust: false, minTxRate: 0, maxTxRate: 0 },
+  ...{ nodeGuid: undefined, portGuid: undefined },
+};
 
 /** Sets, and reads all virtual functions of the port: only the settings that were given have changed, of that one. */
 function setAndCompare(vm: Vm, settings: Settings): void {

@@ -18,7 +18,6 @@ import { silentLogger } from '../../../pkg/log/logger.ts';
 import { checkState } from '../../../pkg/state/check-state.ts';
 import type { InterfaceRecord } from '../../../pkg/state/node-store.ts';
 import { makeNetns, type TestNetns } from '../../kit/netns.ts';
-import { STEP } from './plugin-process.ts';
 import { describePorts, difference, renewPorts } from './ports.ts';
 import type { Vm } from './vm.ts';
 
@@ -179,7 +178,7 @@ export class CniNode {
   }
 
   /**
-   * A process of its own that is killed some milliseconds after it has come to its n-th step: between two steps.
+   * A process of its own, beside others, that kills itself some milliseconds after it has come to its n-th step.
    * @returns false when it was over before
    */
   async killedAfter(
@@ -188,20 +187,16 @@ export class CniNode {
     pod: TestNetns,
     { step, ms, ...options }: CniOptions & { readonly step: number; readonly ms: number },
   ): Promise<boolean> {
+    const kill = { MANIFOLD_TEST_KILL_AT: String(step), MANIFOLD_TEST_KILL_AFTER_MS: String(ms) };
     const child = spawn(execPath, PLUGIN_ARGV, {
-      env: { ...environment(verb, pod, options), MANIFOLD_TEST_SAY_STEPS: '1' },
+      env: { ...environment(verb, pod, options), ...kill },
       stdio: ['pipe', 'ignore', 'pipe'],
     });
-    let steps = 0;
-    let timer: NodeJS.Timeout | undefined;
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      this.log += text.replaceAll(STEP, '');
-      steps += text.split(STEP).length - 1;
-      if (steps >= step) timer ??= setTimeout(() => child.kill('SIGKILL'), ms);
+      this.log += text;
     });
     child.stdin.end(JSON.stringify(this.conf(keys)));
     const [, signal] = await once(child, 'close');
-    clearTimeout(timer);
     return signal === 'SIGKILL';
   }
 
