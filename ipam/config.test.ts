@@ -112,12 +112,18 @@ test('addresses that stand in the configuration are in the domain of the range t
     network({
       range: '10.0.0.0/24',
       enable_overlapping_ranges: false,
-      addresses: [{ address: '10.0.0.9/24', gateway: '10.0.0.1' }, { address: '192.168.0.9/24' }],
+      addresses: [
+        { address: '10.0.0.9/24', gateway: '10.0.0.1' },
+        { address: '192.168.0.9/24' },
+        { address: '10.0.0.10/16' },
+      ],
     }),
   );
   expect(fixed.map(({ cidr, domain }) => `${formatCidr(cidr)} ${domain}`)).toEqual([
     '10.0.0.9/24 @10.0.0.0/24',
     '192.168.0.9/24 ',
+    // Whatever its own prefix length: the range must not give it to another.
+    '10.0.0.10/16 @10.0.0.0/24',
   ]);
 });
 
