@@ -22,9 +22,9 @@ export async function ensureClusterServes(
   deps: ClusterDeps,
   network: string,
   sets: readonly (readonly Pool[])[],
+  signal = AbortSignal.timeout(DEADLINE_MS.look),
 ): Promise<void> {
   deps.store.ensureWritable();
-  const signal = AbortSignal.timeout(DEADLINE_MS.look);
   await ensureMayClaim(deps, signal);
   const countable = sets.filter((pools) => pools.every((pool) => capacityOf(pool) <= MOST_COUNTED));
   const knowledge = new ClusterKnowledge(deps);

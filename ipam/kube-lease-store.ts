@@ -47,7 +47,7 @@ export function kubeLeaseStore(deps: ClusterDeps): LeaseStore {
     async ofAttachment(holder) {
       return inUse(holder).map((row) => knownRow(row, nodeName));
     },
-    ensureServing: (network, sets) => ensureClusterServes(deps, network, sets),
+    ensureServing: (network, sets, signal) => ensureClusterServes(deps, network, sets, signal),
   };
 }
 

@@ -96,5 +96,5 @@ export interface LeaseStore {
   /** All leases of a container's interface on a network that do not rest. */
   ofAttachment(holder: LeaseHolder): Promise<KnownLease[]>;
   /** @throws ManifoldError when a claim for these sets could not be served now, saying why */
-  ensureServing(network: string, sets: readonly (readonly Pool[])[]): Promise<void>;
+  ensureServing(network: string, sets: readonly (readonly Pool[])[], signal?: AbortSignal): Promise<void>;
 }

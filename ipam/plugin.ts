@@ -14,6 +14,7 @@ import { podName } from './exhausted.ts';
 import type { Grant, KnownLease, LeaseStore } from './lease-store.ts';
 import { nodeNameOf } from './node-name.ts';
 import { type LeaseStoreDeps, openLeaseStore, reservationsOf } from './open-lease-store.ts';
+import { ownInCluster } from './other-store.ts';
 import { type PoolUser, withPools } from './pool-reference.ts';
 
 export interface IpamDeps extends LeaseStoreDeps {
@@ -32,13 +33,17 @@ export function createIpam(deps: IpamDeps): Plugin<IpamConfig> {
     config: ipamConfig,
     delConfig: ipamDelConfig,
     async add(call) {
-      const user = { pod: podOf(call.args), nodeName: nodeNameOf(call.config.nodeName) };
-      const config = await resolved(deps, call.config, user, DEADLINE_MS.claim);
+      const config = await resolved(
+        deps,
+        call.config,
+        userOf(deps, call),
+        AbortSignal.timeout(DEADLINE_MS.claim),
+      );
       return add({ ...call, config }, open(call), deps.leaseAs ?? 'held');
     },
     del: (call) => del(call, deps, () => open(call)),
     async check(call) {
-      const config = await resolved(deps, call.config, undefined, DEADLINE_MS.look);
+      const config = await resolved(deps, call.config, undefined, AbortSignal.timeout(DEADLINE_MS.look));
       return check({ ...call, config }, open(call));
     },
     status: (call) => status(call, deps, () => open(call)),
@@ -46,18 +51,25 @@ export function createIpam(deps: IpamDeps): Plugin<IpamConfig> {
   };
 }
 
+function userOf(deps: IpamDeps, call: AddCall<IpamConfig>): PoolUser {
+  const { network, ifname, config } = call;
+  const user = { pod: podOf(call.args), nodeName: nodeNameOf(config.nodeName) };
+  if (config.pools.length === 0) return user;
+  return { ...user, own: ownInCluster(deps.openStore(config), { owner: ownerOf(call), ifname, network }) };
+}
+
 /** With the IPPools that the configuration names read from the cluster. */
 async function resolved(
   deps: IpamDeps,
   config: IpamConfig,
   user: PoolUser | undefined,
-  timeoutMs: number,
+  signal: AbortSignal,
 ): Promise<IpamConfig> {
   const { kubeconfig } = config;
   if (kubeconfig === undefined || config.pools.length === 0) return config;
   const { now } = deps;
   const poolDeps = { client: deps.kube(kubeconfig), store: deps.openStore(config), now };
-  return withPools(config, poolDeps, user, AbortSignal.timeout(timeoutMs));
+  return withPools(config, poolDeps, user, signal);
 }
 
 async function add(call: AddCall<IpamConfig>, store: LeaseStore, as: 'claimed' | 'held'): Promise<CniResult> {
@@ -166,8 +178,10 @@ function domainsOf({ sets, fixed }: IpamConfig, address: Grant['address']): stri
 
 async function status(call: Call<IpamConfig>, deps: IpamDeps, open: () => LeaseStore): Promise<void> {
   try {
-    const { sets } = await resolved(deps, call.config, undefined, DEADLINE_MS.look);
-    await open().ensureServing(call.network, sets);
+    // For both together: a runtime waits for STATUS.
+    const signal = AbortSignal.timeout(DEADLINE_MS.look);
+    const { sets } = await resolved(deps, call.config, undefined, signal);
+    await open().ensureServing(call.network, sets, signal);
   } catch (error) {
     if (!isManifoldError(error, 'state', 'io', 'try-later', 'api')) throw error;
     throw new ManifoldError('unavailable', error.message, {

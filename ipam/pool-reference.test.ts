@@ -89,6 +89,23 @@ test('while the API server is away, what was last read of a pool serves; of an u
   await expect(resolve({ pool: 'other' })).rejects.toMatchObject({ code: 'try-later' });
 });
 
+test('an owner that has an address of a pool waits for no API server: any copy will do', async () => {
+  await pool('p', { range: '10.0.0.0/24' });
+  await pool('q', { range: '10.1.0.0/24' });
+  await resolve({ pool: ['p', 'q'] });
+  time += 3_600_000;
+  cluster.calls.length = 0;
+  const own = [
+    { domain: '', address: '10.0.0.9' },
+    { domain: '', address: '10.1.0.9' },
+  ];
+  expect((await resolve({ pool: ['p', 'q'] }, { ...user(), own })).sets).toHaveLength(2);
+  expect(cluster.calls).toEqual([]);
+  await resolve({ pool: 'p' }, { ...user(), own: [{ domain: '', address: '10.1.0.9' }] });
+  await resolve({ pool: 'q' }, { ...user(), own: [{ domain: 'storage', address: '10.1.0.9' }] });
+  expect(cluster.calls).toEqual(['get p', 'get q']);
+});
+
 test.each([
   [{ namespaces: ['team-*'] }, user(), undefined],
   [{ namespaces: ['x', '*-a'] }, user(), undefined],

@@ -9,7 +9,7 @@ import type { NodeStore, PodRef } from '../pkg/state/node-store.ts';
 import type { IpamConfig } from './config.ts';
 import { readDuration } from './duration.ts';
 import { IP_POOLS, type IpPoolSpec } from './ip-pool.ts';
-import { type LeaseTerms, type Pool, poolOf } from './pool.ts';
+import { isUsable, type LeaseTerms, type Pool, poolOf } from './pool.ts';
 import { poolSpecSchema } from './pool-spec-schema.ts';
 
 export interface PoolDeps {
@@ -23,6 +23,8 @@ export interface PoolDeps {
 export interface PoolUser {
   readonly pod: PodRef;
   readonly nodeName: string;
+  /** What it has already, by this node's records: where that is of the pool, any copy will do. */
+  readonly own?: readonly { readonly domain: string; readonly address: string }[];
 }
 
 /** A copy of this age serves: the calls of one ADD read a pool once, and so does a burst of pods. */
@@ -42,7 +44,7 @@ export async function withPools(
   if (config.pools.length === 0) return config;
   const sets = await Promise.all(
     config.pools.map(async (name) => {
-      const spec = await readPool(name, deps, signal);
+      const spec = copyForOwner(name, config, deps, user) ?? (await readPool(name, deps, signal));
       if (user !== undefined) refuseOthers(name, spec, user);
       return [poolOfSpec(name, spec, config.terms)];
     }),
@@ -51,9 +53,29 @@ export async function withPools(
   return { ...config, sets, gateways: [...config.gateways, ...gateways] };
 }
 
+/** An owner that has its addresses needs no newer range, and gets them while the API server is away. */
+function copyForOwner(
+  name: string,
+  { pools, terms }: IpamConfig,
+  { store }: PoolDeps,
+  user: PoolUser | undefined,
+): IpPoolSpec | undefined {
+  const own = user?.own ?? [];
+  const copy = own.length < pools.length ? undefined : store.copies.get(copyKey(name));
+  if (copy === undefined) return undefined;
+  const spec = parsePoolSpec(name, copy.spec);
+  const pool = poolOfSpec(name, spec, terms);
+  const isOfPool = own.some(
+    ({ domain, address }) => domain === pool.domain && isUsable(pool, parseAddress(address)),
+  );
+  return isOfPool ? spec : undefined;
+}
+
+const copyKey = (name: string): string => `ippool/${name}`;
+
 async function readPool(name: string, deps: PoolDeps, signal: AbortSignal): Promise<IpPoolSpec> {
   const { copies } = deps.store;
-  const key = `ippool/${name}`;
+  const key = copyKey(name);
   const copy = copies.get(key);
   const age = deps.now() - Number(copy?.readAt ?? Number.NaN);
   if (copy !== undefined && age >= 0 && age < FRESH_MS) return parsePoolSpec(name, copy.spec);

@@ -1,11 +1,12 @@
 // The addresses of all attachments of a pod, claimed at once before the first interface is made: a pod for which one
 // network has no address left takes none from the others.
-import { claimForPod, claimRequestOf } from '../ipam/claims.ts';
+import { claimForPod, claimRequestOf, ownerOf } from '../ipam/claims.ts';
 import { DEADLINE_MS } from '../ipam/cluster-deps.ts';
 import { type IpamConfig, leasePlaceOf, parseIpamConfig } from '../ipam/config.ts';
 import type { ClaimRequest } from '../ipam/lease-store.ts';
 import { nodeNameOf } from '../ipam/node-name.ts';
 import { openLeaseStore } from '../ipam/open-lease-store.ts';
+import { ownInCluster } from '../ipam/other-store.ts';
 import { completedConfig, isOurIpam } from '../ipam/our-ipam.ts';
 import { withPools } from '../ipam/pool-reference.ts';
 import { describePod, podOf } from '../pkg/attach/deps.ts';
@@ -87,8 +88,13 @@ async function withPoolsRead(
 ): Promise<IpamConfig> {
   if (config.kubeconfig === undefined) return config;
   const { now } = deps;
-  const poolDeps = { client: deps.kube(config.kubeconfig), store: deps.openStore(config), now };
-  const user = { pod: podOf(record.args), nodeName: nodeNameOf(config.nodeName) };
+  const store = deps.openStore(config);
+  const poolDeps = { client: deps.kube(config.kubeconfig), store, now };
+  const holder = { owner: ownerOf(record), ifname: record.ifname, network: networkNameOf(record) };
+  const user = {
+    ...{ pod: podOf(record.args), nodeName: nodeNameOf(config.nodeName) },
+    own: config.pools.length === 0 ? [] : ownInCluster(store, holder),
+  };
   return withPools(config, poolDeps, user, AbortSignal.timeout(DEADLINE_MS.claim));
 }
 
