@@ -159,6 +159,24 @@ test('addresses that were given from another subnet are found in a list of the d
   expect(cluster.calls).toContain('list spec.domain=');
 });
 
+test('what was given from another subnet is not asked for one after the other: the names of the domain are listed', async () => {
+  const wider = { range: '10.0.0.0/16', order: 'lowest' };
+  for (let i = 0; i < 60; i++) await give(storeOf(), wider, { container: `x${i}`, network: 'other' });
+  // A node that has no records of them.
+  const elsewhere = openNodeStore(join(root, 'n2'));
+  const store = storeOf({ store: elsewhere, nodeName: 'n2' });
+  cluster.calls.length = 0;
+  const [address] = await give(store, { range: '10.0.0.0/26' }, { container: 'a' });
+  elsewhere.close();
+  expect(['10.0.0.61', '10.0.0.62']).toContain(address);
+  const lists = cluster.calls.filter((call) => call.startsWith('list'));
+  expect(lists).toEqual([
+    'list spec.domain=,spec.subnet=10.0.0.0/26',
+    'list spec.domain=,spec.subnet=10.0.0.0/26',
+    'list spec.domain=',
+  ]);
+});
+
 test('a hundred that claim at once from a range of a hundred all get one', async () => {
   const claims = Array.from({ length: 100 }, (_, i) =>
     give(storeOf(), { range: '10.0.0.0-10.0.0.99/25' }, { container: `c${i}` }),
