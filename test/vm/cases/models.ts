@@ -14,6 +14,8 @@ import type { Vm } from '../guest/vm.ts';
 import { SHARES } from '../machine/init.ts';
 
 const NETWORKS = 'k8s.v1.cni.cncf.io/networks';
+/** 4 to 10 s on a quiet machine. */
+const LIMIT_MS = 180_000;
 
 interface ModelPod {
   readonly netns: TestNetns;
@@ -134,43 +136,51 @@ export const models = vmGroup('the model', [
     },
   ),
 
-  vmCase('SR-IOV: a function in a VLAN, and one of a user-space driver', async (vm) => {
-    vm.run('modprobe', 'vfio-pci');
-    const free = vm.ports.map((port) => port.vfAddress(1));
-    for (const address of free) {
-      vm.defer(() => bindDriver(address, undefined));
-      bindDriver(address, 'vfio-pci');
-    }
-    const model = new Model(vm, 'sriov');
-    await model.run((one) => {
-      const mark = vm.wire.mark();
-      model.ping('eth0', 'net1');
-      const [link] = one.netns.ip('link', 'show', 'dev', 'net1') as { address: string }[];
-      const sent = vm.wire.frames(mark).filter(({ src }) => src === link?.address);
-      ok(sent.length > 0);
-      deepEqual([...new Set(sent.map(({ vlan }) => `${vlan?.id} ${vlan?.priority}`))], ['100 3']);
-      for (const [at, port] of vm.ports.entries()) {
-        const { mac, vlan, spoofchk, trust } = port.link().vfs[1] ?? {};
-        deepEqual(
-          [mac, vlan, spoofchk, trust],
-          [`02:00:5e:00:53:0${at === 0 ? 'a' : 'b'}`, 200, false, true],
-        );
-        equal(vm.sysfs.pci(port.vfAddress(1))?.driver, 'vfio-pci');
+  vmCase(
+    'SR-IOV: a function in a VLAN, and one of a user-space driver',
+    async (vm) => {
+      vm.run('modprobe', 'vfio-pci');
+      const free = vm.ports.map((port) => port.vfAddress(1));
+      for (const address of free) {
+        vm.defer(() => bindDriver(address, undefined));
+        bindDriver(address, 'vfio-pci');
       }
-    });
-  }),
+      const model = new Model(vm, 'sriov');
+      await model.run((one) => {
+        const mark = vm.wire.mark();
+        model.ping('eth0', 'net1');
+        const [link] = one.netns.ip('link', 'show', 'dev', 'net1') as { address: string }[];
+        const sent = vm.wire.frames(mark).filter(({ src }) => src === link?.address);
+        ok(sent.length > 0);
+        deepEqual([...new Set(sent.map(({ vlan }) => `${vlan?.id} ${vlan?.priority}`))], ['100 3']);
+        for (const [at, port] of vm.ports.entries()) {
+          const { mac, vlan, spoofchk, trust } = port.link().vfs[1] ?? {};
+          deepEqual(
+            [mac, vlan, spoofchk, trust],
+            [`02:00:5e:00:53:0${at === 0 ? 'a' : 'b'}`, 200, false, true],
+          );
+          equal(vm.sysfs.pci(port.vfAddress(1))?.driver, 'vfio-pci');
+        }
+      });
+    },
+    { limitMs: LIMIT_MS },
+  ),
 
-  vmCase('PF passthrough: a whole port for each pod', async (vm) => {
-    const names = vm.ports.map((port) => port.link().name);
-    const model = new Model(vm, 'pf-passthrough');
-    await model.run((one, other) => {
-      for (const name of names) equal(vm.kernel.host().link({ name }), undefined);
-      match(one.networks, new RegExp(vm.ports[0].address));
-      match(other.networks, new RegExp(vm.ports[1].address));
-      const mark = vm.wire.mark();
-      model.ping('eth0', 'net1');
-      ok(vm.wire.frames(mark).length > 0);
-    });
-    for (const port of vm.ports) await vm.until('carrier', () => port.link().running);
-  }),
+  vmCase(
+    'PF passthrough: a whole port for each pod',
+    async (vm) => {
+      const names = vm.ports.map((port) => port.link().name);
+      const model = new Model(vm, 'pf-passthrough');
+      await model.run((one, other) => {
+        for (const name of names) equal(vm.kernel.host().link({ name }), undefined);
+        match(one.networks, new RegExp(vm.ports[0].address));
+        match(other.networks, new RegExp(vm.ports[1].address));
+        const mark = vm.wire.mark();
+        model.ping('eth0', 'net1');
+        ok(vm.wire.frames(mark).length > 0);
+      });
+      for (const port of vm.ports) await vm.until('carrier', () => port.link().running);
+    },
+    { limitMs: LIMIT_MS },
+  ),
 ]);

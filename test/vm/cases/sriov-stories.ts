@@ -124,6 +124,7 @@ export const sriovStories = vmGroup('sriov', [
       node.expectAsBefore();
       await vm.until('carrier', () => vm.ports[1].link().running);
     },
+    { limitMs: 180_000 },
   ),
 
   vmCase(
