@@ -48,7 +48,7 @@ export function exhausted(
   return new ManifoldError(
     code,
     `Cannot ${verb}: no address of network ${network} is free, ${
-      resting.length === 0
+      BigInt(held.length) >= size
         ? `all ${size} of ${names} are held`
         : `of ${size} of ${names} ${held.length} are held`
     } (${who})${restText(resting)}`,

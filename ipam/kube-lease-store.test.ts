@@ -177,6 +177,18 @@ test('what was given from another subnet is not asked for one after the other: t
   ]);
 });
 
+test('where a pod asks for more than is left, no more are said to be held than are', async () => {
+  const requests = (first: number) =>
+    Array.from({ length: 8 }, (_, i) =>
+      claimRequest({ range: '10.0.0.0/28' }, { ifname: `net${first + i}`, network: `rail${first + i}` }),
+    );
+  await storeOf().claim(requests(0), 'held');
+  await expect(storeOf().claim(requests(8), 'held')).rejects.toMatchObject({
+    message: expect.stringContaining('of 14 of 10.0.0.1-10.0.0.14 8 are held'),
+  });
+  expect(leases().filter((line) => line.includes('Held'))).toHaveLength(8);
+});
+
 test('a hundred that claim at once from a range of a hundred all get one', async () => {
   const claims = Array.from({ length: 100 }, (_, i) =>
     give(storeOf(), { range: '10.0.0.0-10.0.0.99/25' }, { container: `c${i}` }),

@@ -37,6 +37,15 @@ test.each([
 });
 
 test.each([
+  ['a field that it cannot select by', 400, 'field label not supported: spec.domain'],
+  ['a rule that refuses', 422, `${OBJECT} is invalid: spec.subnet: Required value`],
+])('%s may mean a definition of another version: it is to be applied again', (_, status, message) => {
+  const error = statusError(asked, answer(status, message), '');
+  expect(error.hint).toContain('kubectl apply -R -f deploy/');
+  expect(statusError(asked, answer(400, 'the body is no JSON'), '').hint).toBeUndefined();
+});
+
+test.each([
   ['no Status', { status: 404, body: '404 page not found\n' }],
   ['a Status without an object', answer(404, 'the server could not find the requested resource', {})],
 ])('a resource that the server does not know is told from an object that is not there: %s', (_, body) => {

@@ -121,10 +121,17 @@ function hintOf(reason: KubeReason, asked: Asked, text: string, hintFor401: stri
       return 'The API server is busy; the call may be repeated. If it stays so, look at its priority and fairness levels.';
     case 'ServerError':
       return `The API server or its etcd is in trouble; the call may be repeated. Look at: kubectl get --raw '/readyz?verbose'.`;
+    case 'BadRequest':
+      return /field label not supported|not a known field selector/.test(text) ? olderHint(asked) : undefined;
+    case 'Invalid':
+      return `A rule of the definition, or of this version of it, says no. ${olderHint(asked)}`;
     default:
       return undefined;
   }
 }
+
+const olderHint = ({ resource }: Asked): string =>
+  `Where the cluster's definition of ${resource} is of another version than this program, apply this version's: kubectl apply -R -f deploy/.`;
 
 /** All kinds of refusal are one 403: of the authorizer, whose words are fixed, of admission, and of a policy among it. */
 function forbiddenHint({ verb, resource }: Asked, text: string): string {
