@@ -5,7 +5,7 @@ import { formatAddress } from '../pkg/ip/address.ts';
 import type { AddressRange } from '../pkg/ip/range.ts';
 import type { NodeStore } from '../pkg/state/node-store.ts';
 import { type Asking, claimRequest, LeaseWorld } from '../test/kit/lease-world.ts';
-import { lowestFree } from './node-lease-store.ts';
+import { lowestFree } from './lowest-free.ts';
 
 let world: LeaseWorld;
 let node: NodeStore;

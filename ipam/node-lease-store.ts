@@ -1,6 +1,6 @@
 // Leases in the node's store: a claim is one transaction.
 import { formatAddress, parseAddress } from '../pkg/ip/address.ts';
-import { type AddressRange, rangeOfAddress, sizeOf, subtractRanges } from '../pkg/ip/range.ts';
+import { type AddressRange, rangeOfAddress, subtractRanges } from '../pkg/ip/range.ts';
 import type { Kernel } from '../pkg/kernel/kernel.ts';
 import type { LeaseRecord, NodeStore } from '../pkg/state/node-store.ts';
 import { isAbandoned } from './abandoned.ts';
@@ -9,6 +9,7 @@ import { exhausted } from './exhausted.ts';
 import { isOfStatefulSet } from './ip-lease.ts';
 import { knownRow } from './known-lease.ts';
 import type { ClaimRequest, Grant, KnownLease, LeaseHolder, LeaseStore, LeaseView } from './lease-store.ts';
+import { lowestFree } from './lowest-free.ts';
 import { heldInCluster, heldInClusterIn, keepInCluster, ownInCluster } from './other-store.ts';
 import { isUsable, type Pool, spanOf } from './pool.ts';
 
@@ -229,23 +230,6 @@ function kept({ leases }: NodeStore, request: ClaimRequest): LeaseRecord[] {
           .filter((lease) => lease.owner !== request.owner && isFor(lease, request))
           .toArray(),
   );
-}
-
-/**
- * The lowest address of a range without a lease, by halving: among n + 1 addresses one at least is free when n are
- * taken, and a part that holds as many leases as addresses has none free. Counts each lease about twice.
- */
-export function lowestFree(range: AddressRange, count: (part: AddressRange) => bigint): bigint | undefined {
-  const taken = count(range);
-  if (taken >= sizeOf(range)) return undefined;
-  let low = range.first;
-  let high = range.first + taken;
-  while (low < high) {
-    const part: AddressRange = { ...range, first: low, last: (low + high) >> 1n };
-    if (count(part) < sizeOf(part)) high = part.last;
-    else low = part.last + 1n;
-  }
-  return low;
 }
 
 function hasRoom(pool: Pool, view: LeaseView): boolean {
