@@ -49,16 +49,18 @@ test('whereabouts 176, 162, 182: the reconciler frees the live address of a re-c
   await using node = await AgentNode.join(cluster);
   node.startAgent();
   const ipam = { range: newRange() };
-  await using watch = await LeaseWatch.start(node.client);
+  const watch = new LeaseWatch(node.client);
+  await watch.start();
   let last = { uid: '', address: '' };
   for (let round = 0; round < 6; round++) {
     const pod = await startPod(node, 'web-0', ipam, `c-web-${round}`);
-    watch.living.add(pod.uid);
+    const from = BigInt((await leaseOf(pod.address))?.metadata.resourceVersion ?? 0);
+    const life = watch.begin({ address: pod.address, uid: pod.uid, from });
     last = pod;
     // As long as an agent takes to look twice.
     await new Promise((resolve) => setTimeout(resolve, HURRIED.suspect + 2 * HURRIED.pass));
     if (round === 5) break;
-    watch.living.delete(pod.uid);
+    await watch.end(life);
     await deletePod(cluster, namespace, 'web-0');
     // No DEL: the agent has the old one to end while the new one, of the same name, begins.
     node.endSandbox(pod.sandbox.container);
@@ -68,8 +70,9 @@ test('whereabouts 176, 162, 182: the reconciler frees the live address of a re-c
     (held) => held.length === 1,
   );
   expect((await leaseOf(last.address))?.spec).toMatchObject({ phase: 'Held', owner: { uid: last.uid } });
-  expect(watch.faults).toEqual([]);
-  expect(watch.events).toBeGreaterThan(10);
+  await watch.stop();
+  expect([...watch.faults]).toEqual([]);
+  expect(watch.events.leases).toBeGreaterThan(10);
 });
 
 test('whereabouts 291: a pod cannot restart because the pool is full, though it holds an address', async () => {
@@ -210,8 +213,8 @@ test('whereabouts 75: the late DEL of a node that crashed frees an address that 
   const ipam = { range: newRange(32) };
   const before = await startPod(crashed, 'moved-0', ipam);
   await deletePod(cluster, namespace, 'moved-0');
-  // Its Node object is gone (there was none), nothing renews its Leases: the agent of the other node reclaims.
-  const agent = other.startAgent();
+  // Nothing renews its Leases, and its pod is gone: the agent of the other node reclaims.
+  const agent = other.startAgent({ nodeSilenceMs: 3000 });
   await eventually(
     () => phaseOf(before.address),
     (phase) => phase === 'Resting',
