@@ -27,6 +27,9 @@ type Case = readonly [
 
 const pass = (method: string) => ({ method, nth: 1, fault: { kind: 'pass', afterwards: 'refuse' } }) as const;
 const POSTS = { method: 'POST' } as const;
+/** The words of the API server's own authorizer. */
+const FORBIDDEN =
+  'ipleases.ipam.manifold.dev is forbidden: User "n1" cannot do that to resource "ipleases" in API group "ipam.manifold.dev" at the cluster scope';
 
 const CLAIMS: readonly Case[] = [
   ['down between its list and its claim', 'lowest', [pass('GET')], 11],
@@ -56,8 +59,18 @@ const CLAIMS: readonly Case[] = [
   ],
   ['500 to all', 'lowest', [{ fault: { kind: 'answer', status: 500 } }], 11],
   ['500 to each claim', 'spread', [{ ...POSTS, fault: { kind: 'answer', status: 500 } }], 11],
-  ['403 to each claim', 'spread', [{ ...POSTS, fault: { kind: 'answer', status: 403 } }], 108],
-  ['403 to each list', 'lowest', [{ method: 'GET', fault: { kind: 'answer', status: 403 } }], 108],
+  [
+    '403 to each claim',
+    'spread',
+    [{ ...POSTS, fault: { kind: 'answer', status: 403, message: FORBIDDEN } }],
+    108,
+  ],
+  [
+    '403 to each list',
+    'lowest',
+    [{ method: 'GET', fault: { kind: 'answer', status: 403, message: FORBIDDEN } }],
+    108,
+  ],
   [
     '10 seconds until the claim is answered',
     'spread',
