@@ -4,14 +4,15 @@
 interface Sign {
   readonly version: string | undefined;
   readonly sinceMs: number;
+  readonly lookedMs: number;
 }
 
-/** What looks lie further apart than this is not silence that was watched. */
+/** Where answers of the API server lie further apart than so many passes, silence was not watched. */
 const GAP = 3;
 
 export class NodeLife {
   readonly #everyMs: number;
-  #lookedMs: number | undefined;
+  #answeredMs: number | undefined;
   #kubelets = new Map<string, Sign>();
   #agents = new Map<string, Sign>();
 
@@ -27,11 +28,11 @@ export class NodeLife {
    */
   seeKubelets(versions: ReadonlyMap<string, string>, nodes: Iterable<string>, nowMs: number): void {
     // While nobody looked, the API server may have been away, and every node silent.
-    if (this.#lookedMs === undefined || nowMs - this.#lookedMs > GAP * this.#everyMs) {
+    if (!this.#isWatched(nowMs)) {
       this.#kubelets.clear();
       this.#agents.clear();
     }
-    this.#lookedMs = nowMs;
+    this.#answeredMs = nowMs;
     const kubelets = new Map<string, Sign>();
     const agents = new Map<string, Sign>();
     for (const node of nodes) {
@@ -49,19 +50,29 @@ export class NodeLife {
     this.#agents.set(node, changed(this.#agents.get(node), version, nowMs));
   }
 
-  /** Of the kubelet alone: where that is short, nobody needs to look at the agent's. */
-  kubeletSilentMs(node: string, nowMs: number): number {
-    return silence(this.#kubelets.get(node), nowMs);
+  /** The API server answers: a pass may take long without a node having had no chance to renew. */
+  answered(nowMs: number): void {
+    if (this.#isWatched(nowMs)) this.#answeredMs = nowMs;
   }
 
-  /** Of both: 0 as long as one of them was never looked at. */
-  silentMs(node: string, nowMs: number): number {
-    return Math.min(silence(this.#kubelets.get(node), nowMs), silence(this.#agents.get(node), nowMs));
+  /** Of the kubelet alone: where that is short, nobody needs to look at the agent's. */
+  kubeletSilentMs(node: string): number {
+    return silence(this.#kubelets.get(node));
+  }
+
+  /** Of both, up to the last look: 0 as long as one of them was never looked at. */
+  silentMs(node: string): number {
+    return Math.min(silence(this.#kubelets.get(node)), silence(this.#agents.get(node)));
+  }
+
+  #isWatched(nowMs: number): boolean {
+    return this.#answeredMs !== undefined && nowMs - this.#answeredMs <= GAP * this.#everyMs;
   }
 }
 
 const changed = (before: Sign | undefined, version: string | undefined, nowMs: number): Sign =>
-  before === undefined || before.version !== version ? { version, sinceMs: nowMs } : before;
+  before === undefined || before.version !== version
+    ? { version, sinceMs: nowMs, lookedMs: nowMs }
+    : { ...before, lookedMs: nowMs };
 
-const silence = (sign: Sign | undefined, nowMs: number): number =>
-  sign === undefined ? 0 : nowMs - sign.sinceMs;
+const silence = (sign: Sign | undefined): number => (sign === undefined ? 0 : sign.lookedMs - sign.sinceMs);

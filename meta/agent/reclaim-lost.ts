@@ -48,7 +48,7 @@ export async function reclaimLost(
     }
   // Also where nobody has leases now: who is seen today may be gone tomorrow.
   await lookForLife(deps, settings, parts, new Set(byNode.keys()), signal);
-  const goOn = new GoOn();
+  const goOn = new GoOn(() => parts.life.answered(deps.monotonicMs()));
   for (const [name, held] of byNode)
     await goOn.attempt(() => reclaimOf({ name, held, goOn }, deps, settings, parts, signal));
   // What was begun and not ended counts as one look: a failure forgets nothing.
@@ -67,7 +67,7 @@ async function reclaimOf(
   const { leadership, life, suspects, said } = parts;
   const { client, log, monotonicMs } = deps;
   const silence = { silentMs: settings.nodeSilenceMs, goneMs: settings.timings.goneSilence };
-  const silentMs = life.silentMs(name, monotonicMs());
+  const silentMs = life.silentMs(name);
   if (planLost({ silentMs }, silence).do === 'keep') return;
   const node = await nodeState(client, name, parts.known, signal);
   if (planLost({ silentMs, node }, silence).do === 'keep') return;
@@ -125,12 +125,13 @@ async function lookForLife(
   life.seeKubelets(versions, nodes, monotonicMs());
   // Long before it would matter, so that the silence of both is counted over the same time.
   const lookFromMs = Math.min(nodeSilenceMs, timings.goneSilence) / 4;
-  const still = [...nodes].filter((node) => life.kubeletSilentMs(node, monotonicMs()) >= lookFromMs);
+  const still = [...nodes].filter((node) => life.kubeletSilentMs(node) >= lookFromMs);
   await atOnce(still, AT_ONCE, async (node) => {
     const lease = await readCoordinationLease(client, { namespace, name: heartbeatName(node) }, signal);
     // It is deleted with its Node. One without may be that of an agent whose --node-name is wrong.
     if (lease?.metadata.ownerReferences?.some(({ kind }) => kind === NODES.kind)) known.see(node);
     life.seeAgent(node, lease?.metadata.resourceVersion, monotonicMs());
+    life.answered(monotonicMs());
   });
 }
 
