@@ -210,8 +210,6 @@ test('whereabouts 546: pods that are deleted while the component is down keep th
 test('whereabouts 75: the late DEL of a node that crashed frees an address that was given again', async () => {
   await using crashed = await AgentNode.join(cluster);
   await using other = await AgentNode.join(cluster);
-  // What the stories before have left would be looked at first: 800 leases of nodes that nobody has seen.
-  await cluster.api('DELETE', LEASES_PATH);
   const ipam = { range: newRange(32) };
   const before = await startPod(crashed, 'moved-0', ipam);
   await deletePod(cluster, namespace, 'moved-0');
