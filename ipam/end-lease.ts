@@ -1,13 +1,14 @@
 // How a lease ends, whoever ends it: checked by UID and resourceVersion at that moment, so that nothing ends what has
 // changed hands since it was looked at.
 import { isSameCluster } from '../pkg/kube/cluster-identity.ts';
-import type { CallOptions, KubeClient } from '../pkg/kube/kube-client.ts';
+import type { KubeClient } from '../pkg/kube/kube-client.ts';
 import { isKubeError } from '../pkg/kube/kube-error.ts';
 import type { ClusterLeaseRecord } from '../pkg/state/node-store.ts';
 import type { ClusterDeps } from './cluster-deps.ts';
 import { clusterOf, sayElsewhere } from './cluster-of.ts';
-import { endedSpec, IP_LEASES, type IpLease, type IpLeaseSpec, isHeldBy } from './ip-lease.ts';
+import { endedSpec, IP_LEASES, type IpLease, isHeldBy } from './ip-lease.ts';
 import { leaseOfRow, objectState } from './lease-row.ts';
+import { withRightTimes } from './right-times.ts';
 
 export type Ending =
   /** `rests`: the object as it is now; absent when it is deleted. */
@@ -26,8 +27,6 @@ export async function endLease(
   return (await tryEnd(client, lease, now, signal)).how;
 }
 
-/** A clock that was off by more than this is put right by a second write. */
-const CLOCK_TOLERANCE_MS = 5_000;
 /** How often an object that changes while it is being ended is read again. */
 const ROUNDS = 4;
 
@@ -47,31 +46,12 @@ async function tryEnd(
       return { how: outcome === 'deleted' ? 'ended' : 'gone' };
     }
     const rests = await client.replace<IpLease>(IP_LEASES, { ...lease, spec }, place);
-    // Before the first answer of a process the time was this machine's, whose clock may be wrong.
-    const right = client.now();
-    if (Math.abs(right - now) <= CLOCK_TOLERANCE_MS) return { how: 'ended', rests };
-    return { how: 'ended', rests: await withRightTime(client, rests, lease.spec, right, place) };
+    const endedAt = (right: number) => endedSpec(lease.spec, right) ?? spec;
+    return { how: 'ended', rests: await withRightTimes(client, rests, now, endedAt, place) };
   } catch (error) {
     if (isKubeError(error, 'NotFound')) return { how: 'gone' };
     if (isKubeError(error, 'Conflict')) return { how: 'changed' };
     throw error;
-  }
-}
-
-/** It has ended already: a failure only leaves the wrong times. */
-async function withRightTime(
-  client: KubeClient,
-  rests: IpLease,
-  held: IpLeaseSpec,
-  now: number,
-  place: CallOptions,
-): Promise<IpLease> {
-  try {
-    const spec = endedSpec(held, now) ?? rests.spec;
-    return await client.replace<IpLease>(IP_LEASES, { ...rests, spec }, place);
-  } catch (error) {
-    if (!isKubeError(error)) throw error;
-    return rests;
   }
 }
 

@@ -5,8 +5,17 @@ import type { ClusterLeaseRecord } from '../pkg/state/node-store.ts';
 import type { ClusterDeps } from './cluster-deps.ts';
 import { clusterOf } from './cluster-of.ts';
 import { endLease, readLease } from './end-lease.ts';
-import { IP_LEASES, type IpLease, isHeldBy, isOver, restsByDefault, timeText } from './ip-lease.ts';
+import {
+  IP_LEASES,
+  type IpLease,
+  type IpLeaseSpec,
+  isHeldBy,
+  isOver,
+  restsByDefault,
+  timeText,
+} from './ip-lease.ts';
 import { isHeldHere, isKeptFor, leaseOfRow, type ObjectState, objectState, wasHeldBy } from './lease-row.ts';
+import { withRightTimes } from './right-times.ts';
 
 export type Obtained =
   | { readonly got: IpLease }
@@ -26,8 +35,6 @@ export interface ObtainOptions {
 }
 
 const ROUNDS = 6;
-/** A clock that was off by more than this is put right by a second write. */
-const CLOCK_TOLERANCE_MS = 5_000;
 
 /** @param row of this node's store, in state 'claiming' @throws KubeError */
 export async function obtainLease(
@@ -103,39 +110,20 @@ async function create(
     const before = client.now();
     const lease = leaseOfRow({ ...row, acquired: before }, nodeName, before, undefined);
     const made = await client.create<IpLease>(IP_LEASES, lease, { isOurs, signal });
-    return await withRightTimes(client, made, { before, isNew: true, signal });
+    return await withRightTimes(client, made, before, timed(made, true), { signal });
   } catch (error) {
     if (isKubeError(error, 'AlreadyExists')) return 'there';
     throw error;
   }
 }
 
-interface Told {
-  /** What was taken for the time when it was written. */
-  readonly before: number;
-  /** Its owner had not had it until then. */
-  readonly isNew: boolean;
-  readonly signal: AbortSignal;
-}
-
-/** The first call of a process has only this machine's clock to go by. */
-async function withRightTimes(
-  client: ClusterDeps['client'],
-  made: IpLease,
-  { before, isNew, signal }: Told,
-): Promise<IpLease> {
-  const right = client.now();
-  if (Math.abs(right - before) <= CLOCK_TOLERANCE_MS || objectState(made) === undefined) return made;
-  const now = timeText(right);
-  const spec = { ...made.spec, renewed: now, ...(isNew && { acquired: now }) };
-  try {
-    return await client.replace<IpLease>(IP_LEASES, { ...made, spec }, { signal });
-  } catch (error) {
-    // It is ours all the same: a failure only leaves the wrong times.
-    if (!isKubeError(error)) throw error;
-    return made;
-  }
-}
+/** @param isNew its owner had not had it until then */
+const timed =
+  ({ spec }: IpLease, isNew: boolean) =>
+  (now: number): IpLeaseSpec => {
+    const text = timeText(now);
+    return { ...spec, renewed: text, ...(isNew && { acquired: text }) };
+  };
 
 async function replace(
   { client, nodeName }: ClusterDeps,
@@ -147,7 +135,7 @@ async function replace(
     const before = client.now();
     const wanted = leaseOfRow(row, nodeName, before, over);
     const made = await client.replace<IpLease>(IP_LEASES, wanted, { signal });
-    return await withRightTimes(client, made, { before, isNew: row.object === undefined, signal });
+    return await withRightTimes(client, made, before, timed(made, row.object === undefined), { signal });
   } catch (error) {
     if (isKubeError(error, 'NotFound')) return 'gone';
     if (isKubeError(error, 'Conflict')) return 'changed';
