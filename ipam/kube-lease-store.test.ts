@@ -1,33 +1,23 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { JsonObject } from '../pkg/cni/plugin.ts';
 import { formatAddress } from '../pkg/ip/address.ts';
 import type { KubeClient } from '../pkg/kube/kube-client.ts';
-import { checkState } from '../pkg/state/check-state.ts';
 import type { NodeStore } from '../pkg/state/node-store.ts';
 import { openNodeStore } from '../pkg/state/open-node-store.ts';
-import { KubeInMemory } from '../test/kit/kube-in-memory.ts';
+import type { KubeInMemory } from '../test/kit/kube-in-memory.ts';
 import { leaseObject } from '../test/kit/lease-object.ts';
 import { type Asking, claimRequest } from '../test/kit/lease-world.ts';
+import { eachWithMemoryNode } from '../test/kit/memory-node.ts';
 import type { ClusterDeps } from './cluster-deps.ts';
 import type { IpLease } from './ip-lease.ts';
 import { kubeLeaseStore } from './kube-lease-store.ts';
 
-let root: string;
 let node: NodeStore;
 let cluster: KubeInMemory;
-
-beforeEach(() => {
-  root = mkdtempSync(join(tmpdir(), 'manifold-kube-store-'));
-  node = openNodeStore(root);
-  cluster = new KubeInMemory();
-});
-afterEach(() => {
-  expect(checkState(node).broken).toEqual([]);
-  node.close();
-  rmSync(root, { recursive: true });
+let root: string;
+eachWithMemoryNode((made) => {
+  ({ root, node, cluster } = made);
 });
 
 const storeOf = (more: Partial<ClusterDeps> = {}) =>

@@ -1,18 +1,13 @@
-// Ends and beginnings that come between each other, on an API server of a few lines.
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { JsonObject } from '../pkg/cni/plugin.ts';
 import { formatAddress } from '../pkg/ip/address.ts';
 import type { KubeClient } from '../pkg/kube/kube-client.ts';
 import { KubeError } from '../pkg/kube/kube-error.ts';
 import { createLogger } from '../pkg/log/logger.ts';
-import { checkState } from '../pkg/state/check-state.ts';
 import type { ClusterLeaseRecord, NodeStore } from '../pkg/state/node-store.ts';
-import { openNodeStore } from '../pkg/state/open-node-store.ts';
 import { KubeInMemory } from '../test/kit/kube-in-memory.ts';
 import { type Asking, claimRequest } from '../test/kit/lease-world.ts';
+import { eachWithMemoryNode } from '../test/kit/memory-node.ts';
 import type { ClusterDeps } from './cluster-deps.ts';
 import { endLease } from './end-lease.ts';
 import { finishReleases } from './finish-releases.ts';
@@ -20,19 +15,10 @@ import { IP_LEASES, type IpLease } from './ip-lease.ts';
 import { kubeLeaseStore } from './kube-lease-store.ts';
 import { reaffirm } from './obtain-lease.ts';
 
-let root: string;
 let node: NodeStore;
 let cluster: KubeInMemory;
-
-beforeEach(() => {
-  root = mkdtempSync(join(tmpdir(), 'manifold-ends-'));
-  node = openNodeStore(root);
-  cluster = new KubeInMemory();
-});
-afterEach(() => {
-  expect(checkState(node).broken).toEqual([]);
-  node.close();
-  rmSync(root, { recursive: true });
+eachWithMemoryNode((made) => {
+  ({ node, cluster } = made);
 });
 
 const depsOf = (more: Partial<ClusterDeps> = {}): ClusterDeps => ({

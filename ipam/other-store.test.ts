@@ -1,32 +1,20 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { JsonObject } from '../pkg/cni/plugin.ts';
 import { formatAddress, parseAddress } from '../pkg/ip/address.ts';
 import { silentLogger } from '../pkg/log/logger.ts';
-import { checkState } from '../pkg/state/check-state.ts';
 import type { NodeStore } from '../pkg/state/node-store.ts';
-import { openNodeStore } from '../pkg/state/open-node-store.ts';
-import { KubeInMemory } from '../test/kit/kube-in-memory.ts';
+import type { KubeInMemory } from '../test/kit/kube-in-memory.ts';
 import { leaseObject, RESTING } from '../test/kit/lease-object.ts';
 import { type Asking, claimRequest } from '../test/kit/lease-world.ts';
+import { eachWithMemoryNode } from '../test/kit/memory-node.ts';
 import { IP_LEASES, type IpLease, type IpLeaseSpec } from './ip-lease.ts';
 import { openLeaseStore } from './open-lease-store.ts';
 
-let root: string;
 let node: NodeStore;
 let cluster: KubeInMemory;
-
-beforeEach(() => {
-  root = mkdtempSync(join(tmpdir(), 'manifold-other-store-'));
-  node = openNodeStore(root);
-  cluster = new KubeInMemory();
-});
-afterEach(() => {
-  expect(checkState(node).broken).toEqual([]);
-  node.close();
-  rmSync(root, { recursive: true });
+let root: string;
+eachWithMemoryNode((made) => {
+  ({ root, node, cluster } = made);
 });
 
 type Where = 'node' | 'cluster';

@@ -1,44 +1,19 @@
 // The allocator while the API server is away, answers are lost, and processes die: nothing is given twice, and what is
 // left is ended by whoever comes next.
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { finishReleases } from '../../ipam/finish-releases.ts';
-import { IP_LEASES } from '../../ipam/ip-lease.ts';
 import { reaffirm } from '../../ipam/obtain-lease.ts';
 import type { KubeClient } from '../../pkg/kube/kube-client.ts';
-import { ClusterNode, leasesOf, readAll, withLeases } from '../kit/cluster-node.ts';
-import type { Cluster } from '../kit/control-plane/cluster.ts';
-import { sharedCluster } from '../kit/control-plane/shared-cluster.ts';
-import { FaultProxy } from '../kit/fault-proxy/fault-proxy.ts';
+import { type ClusterNode, leasesOf } from '../kit/cluster-node.ts';
+import type { FaultProxy } from '../kit/fault-proxy/fault-proxy.ts';
 import { claimRequest } from '../kit/lease-world.ts';
+import { nodesBehindProxy } from '../kit/proxied-nodes.ts';
 
-let cluster: Cluster;
 let proxy: FaultProxy;
 let admin: KubeClient;
-let nodes: ClusterNode[];
-
-beforeAll(async () => {
-  cluster = await sharedCluster();
-  admin = await withLeases(cluster);
-  proxy = await FaultProxy.start(cluster);
+const node = nodesBehindProxy((made) => {
+  ({ proxy, admin } = made);
 });
-afterAll(async () => {
-  admin.close();
-  await proxy.close();
-});
-beforeEach(() => {
-  nodes = [];
-});
-afterEach(async () => {
-  for (const node of nodes) expect(node.close()).toEqual([]);
-  await proxy.clear();
-  for (const { metadata } of await readAll(admin)) await admin.delete(IP_LEASES, metadata.name);
-});
-
-function node(name = 'n1', more: ConstructorParameters<typeof ClusterNode>[2] = {}): ClusterNode {
-  const made = new ClusterNode(proxy.kubeconfig(), name, more);
-  nodes.push(made);
-  return made;
-}
 
 const wide = { range: '10.16.0.0/12' };
 const soon = () => AbortSignal.timeout(10_000);

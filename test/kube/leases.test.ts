@@ -1,42 +1,18 @@
 // The allocator over the cluster's leases, against a real API server: what is given, and how many calls it costs.
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { IP_LEASES, type IpLease, timeText } from '../../ipam/ip-lease.ts';
 import type { KubeClient } from '../../pkg/kube/kube-client.ts';
 import { openKubeClient } from '../../pkg/kube/open-kube-client.ts';
-import { ClusterNode, leasesOf, readAll, withLeases } from '../kit/cluster-node.ts';
-import type { Cluster } from '../kit/control-plane/cluster.ts';
-import { sharedCluster } from '../kit/control-plane/shared-cluster.ts';
-import { FaultProxy } from '../kit/fault-proxy/fault-proxy.ts';
+import { leasesOf, readAll } from '../kit/cluster-node.ts';
+import type { FaultProxy } from '../kit/fault-proxy/fault-proxy.ts';
 import { claimRequest } from '../kit/lease-world.ts';
+import { nodesBehindProxy } from '../kit/proxied-nodes.ts';
 
-let cluster: Cluster;
 let proxy: FaultProxy;
 let admin: KubeClient;
-let nodes: ClusterNode[];
-
-beforeAll(async () => {
-  cluster = await sharedCluster();
-  admin = await withLeases(cluster);
-  proxy = await FaultProxy.start(cluster);
+const node = nodesBehindProxy((made) => {
+  ({ proxy, admin } = made);
 });
-afterAll(async () => {
-  admin.close();
-  await proxy.close();
-});
-beforeEach(() => {
-  nodes = [];
-});
-afterEach(async () => {
-  for (const node of nodes) expect(node.close()).toEqual([]);
-  await proxy.clear();
-  for (const { metadata } of await readAll(admin)) await admin.delete(IP_LEASES, metadata.name);
-});
-
-function node(name = 'n1', more: ConstructorParameters<typeof ClusterNode>[2] = {}): ClusterNode {
-  const made = new ClusterNode(proxy.kubeconfig(), name, more);
-  nodes.push(made);
-  return made;
-}
 
 /** What was asked for since the last call: "POST 201". */
 function calls(): string[] {
