@@ -4,9 +4,9 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createSriov } from '../../cni/sriov/plugin.ts';
 import { createIpam } from '../../ipam/plugin.ts';
 import { createProgramDeps, type ProgramDeps } from '../../meta/bin/program-deps.ts';
-import { answerCall } from '../../pkg/cni/answer.ts';
 import type { JsonObject, Plugin, Verb } from '../../pkg/cni/plugin.ts';
 import { silentLogger } from '../../pkg/log/logger.ts';
+import { callInside } from '../kit/call-inside.ts';
 import { InfinibandPort, PF, VF } from '../kit/infiniband.ts';
 import { makeHostNic, makeNetns, type TestNetns, type TestNic } from '../kit/netns.ts';
 import { RdmaKernel } from '../kit/rdma-kernel.ts';
@@ -53,20 +53,8 @@ const conf = (more: JsonObject = {}): JsonObject => ({
   ...more,
 });
 
-async function call(verb: Verb, config: JsonObject) {
-  const plugin = plugins.get('sriov');
-  if (plugin === undefined) throw new Error('no plugin');
-  const env = {
-    CNI_COMMAND: verb,
-    CNI_CONTAINERID: pod.name,
-    CNI_NETNS: pod.path,
-    CNI_IFNAME: 'net1',
-    CNI_PATH: '/nowhere',
-  };
-  const deps = { env, plugins, stderr: () => undefined };
-  const { exitCode, output = {} } = await answerCall(plugin, () => JSON.stringify(config), deps);
-  return { exitCode, output, text: `${output.msg}\n${output.details}` };
-}
+const call = (verb: Verb, config: JsonObject) =>
+  callInside(plugins, config, { CNI_COMMAND: verb, CNI_CONTAINERID: pod.name, CNI_NETNS: pod.path });
 const ok = async (verb: Verb, config: JsonObject) => {
   const { exitCode, output, text } = await call(verb, config);
   if (exitCode !== 0) throw new Error(text);

@@ -8,10 +8,10 @@ import { createRdmaPlugin } from '../../cni/rdma/plugin.ts';
 import { createSriov } from '../../cni/sriov/plugin.ts';
 import { createIpam } from '../../ipam/plugin.ts';
 import { createProgramDeps, type ProgramDeps } from '../../meta/bin/program-deps.ts';
-import { answerCall } from '../../pkg/cni/answer.ts';
 import type { JsonObject, Plugin, Verb } from '../../pkg/cni/plugin.ts';
 import { silentLogger } from '../../pkg/log/logger.ts';
 import { createSysfs } from '../../pkg/pci/sysfs.ts';
+import { callInside } from '../kit/call-inside.ts';
 import { makeHostNic, makeNetns, type TestNetns, type TestNic } from '../kit/netns.ts';
 import { RdmaKernel } from '../kit/rdma-kernel.ts';
 import { SysfsTree } from '../kit/sysfs-tree.ts';
@@ -69,26 +69,10 @@ const conf = (more: JsonObject = {}, ours: JsonObject = {}): JsonObject => ({
   ...more,
 });
 
-async function call(verb: Verb, config: JsonObject, netns = pod.path) {
-  const plugin = plugins.get(String(config.type));
-  if (plugin === undefined) throw new Error('no plugin');
-  const env = {
-    CNI_COMMAND: verb,
-    CNI_CONTAINERID: pod.name,
-    CNI_NETNS: netns,
-    CNI_IFNAME: 'net1',
-    CNI_PATH: '/nowhere',
-  };
-  const stderr = (text: string) => {
+const call = (verb: Verb, config: JsonObject, netns = pod.path) =>
+  callInside(plugins, config, { CNI_COMMAND: verb, CNI_CONTAINERID: pod.name, CNI_NETNS: netns }, (text) => {
     log += text;
-  };
-  const { exitCode, output } = await answerCall(plugin, () => JSON.stringify(config), {
-    env,
-    plugins,
-    stderr,
   });
-  return { exitCode, output: output ?? {}, text: `${output?.msg}\n${output?.details}` };
-}
 
 const ok = async (verb: Verb, config: JsonObject, netns?: string) => {
   const { exitCode, output, text } = await call(verb, config, netns);

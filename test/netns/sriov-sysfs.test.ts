@@ -7,10 +7,10 @@ import { createHostDevice } from '../../cni/host-device/plugin.ts';
 import { createSriov } from '../../cni/sriov/plugin.ts';
 import { createIpam } from '../../ipam/plugin.ts';
 import { createProgramDeps } from '../../meta/bin/program-deps.ts';
-import { answerCall } from '../../pkg/cni/answer.ts';
 import type { JsonObject, Plugin, Verb } from '../../pkg/cni/plugin.ts';
 import { silentLogger } from '../../pkg/log/logger.ts';
 import { createSysfs } from '../../pkg/pci/sysfs.ts';
+import { callInside } from '../kit/call-inside.ts';
 import { makeHostNic, makeNetns, type TestNetns, type TestNic } from '../kit/netns.ts';
 import { SysfsTree } from '../kit/sysfs-tree.ts';
 
@@ -52,27 +52,18 @@ const conf = (more: JsonObject = {}): JsonObject => ({
   ...more,
 });
 
-async function call(verb: Verb, config: JsonObject, where: TestNetns = pod, containerId = where.name) {
-  const plugin = plugins.get(String(config.type));
-  if (plugin === undefined) throw new Error('no plugin');
+const call = async (verb: Verb, config: JsonObject, where: TestNetns = pod, containerId = where.name) => {
   const env = {
     CNI_COMMAND: verb,
     CNI_CONTAINERID: containerId,
     CNI_NETNS: where.path,
-    CNI_IFNAME: 'net1',
-    CNI_PATH: '/nowhere',
     CNI_ARGS: `K8S_POD_NAMESPACE=ns;K8S_POD_NAME=${where === pod ? 'first' : 'second'}`,
   };
-  const stderr = (text: string) => {
+  const { exitCode, output } = await callInside(plugins, config, env, (text) => {
     log += text;
-  };
-  const { exitCode, output } = await answerCall(plugin, () => JSON.stringify(config), {
-    env,
-    plugins,
-    stderr,
   });
-  return { exitCode, output: output ?? {} };
-}
+  return { exitCode, output };
+};
 
 const names = (netns: TestNetns) => netns.ip('link').map((link) => (link as { ifname: string }).ifname);
 const hostNic = () => {
