@@ -1,6 +1,4 @@
 // manifold-ipam: gives each interface addresses that no other interface of the cluster, or of this node's store, holds.
-
-import { podOf } from '../pkg/attach/deps.ts';
 import type { AddCall, AttachmentCall, Call, CheckCall, DelCall, GcCall, Plugin } from '../pkg/cni/plugin.ts';
 import type { CniIp, CniResult } from '../pkg/cni/result.ts';
 import { isManifoldError, ManifoldError } from '../pkg/errors/manifold-error.ts';
@@ -12,10 +10,8 @@ import { DEADLINE_MS, type Reservations } from './cluster-deps.ts';
 import { type IpamConfig, ipamConfig, ipamDelConfig } from './config.ts';
 import { podName } from './exhausted.ts';
 import type { Grant, KnownLease, LeaseStore } from './lease-store.ts';
-import { nodeNameOf } from './node-name.ts';
 import { type LeaseStoreDeps, openLeaseStore, reservationsOf } from './open-lease-store.ts';
-import { ownInCluster } from './other-store.ts';
-import { type PoolUser, withPools } from './pool-reference.ts';
+import { resolvePools } from './resolve-pools.ts';
 
 export interface IpamDeps extends LeaseStoreDeps {
   /**
@@ -33,43 +29,17 @@ export function createIpam(deps: IpamDeps): Plugin<IpamConfig> {
     config: ipamConfig,
     delConfig: ipamDelConfig,
     async add(call) {
-      const config = await resolved(
-        deps,
-        call.config,
-        userOf(deps, call),
-        AbortSignal.timeout(DEADLINE_MS.claim),
-      );
+      const config = await resolvePools(deps, call.config, call, AbortSignal.timeout(DEADLINE_MS.claim));
       return add({ ...call, config }, open(call), deps.leaseAs ?? 'held');
     },
     del: (call) => del(call, deps, () => open(call)),
     async check(call) {
-      const config = await resolved(deps, call.config, undefined, AbortSignal.timeout(DEADLINE_MS.look));
+      const config = await resolvePools(deps, call.config, undefined, AbortSignal.timeout(DEADLINE_MS.look));
       return check({ ...call, config }, open(call));
     },
     status: (call) => status(call, deps, () => open(call)),
     gc: async (call: GcCall<IpamConfig>) => open(call).releaseAllBut(call.network, call.valid),
   };
-}
-
-function userOf(deps: IpamDeps, call: AddCall<IpamConfig>): PoolUser {
-  const { network, ifname, config } = call;
-  const user = { pod: podOf(call.args), nodeName: nodeNameOf(config.nodeName) };
-  if (config.pools.length === 0) return user;
-  return { ...user, own: ownInCluster(deps.openStore(config), { owner: ownerOf(call), ifname, network }) };
-}
-
-/** With the IPPools that the configuration names read from the cluster. */
-async function resolved(
-  deps: IpamDeps,
-  config: IpamConfig,
-  user: PoolUser | undefined,
-  signal: AbortSignal,
-): Promise<IpamConfig> {
-  const { kubeconfig } = config;
-  if (kubeconfig === undefined || config.pools.length === 0) return config;
-  const { now } = deps;
-  const poolDeps = { client: deps.kube(kubeconfig), store: deps.openStore(config), now };
-  return withPools(config, poolDeps, user, signal);
 }
 
 async function add(call: AddCall<IpamConfig>, store: LeaseStore, as: 'claimed' | 'held'): Promise<CniResult> {
@@ -180,7 +150,7 @@ async function status(call: Call<IpamConfig>, deps: IpamDeps, open: () => LeaseS
   try {
     // For both together: a runtime waits for STATUS.
     const signal = AbortSignal.timeout(DEADLINE_MS.look);
-    const { sets } = await resolved(deps, call.config, undefined, signal);
+    const { sets } = await resolvePools(deps, call.config, undefined, signal);
     await open().ensureServing(call.network, sets, signal);
   } catch (error) {
     if (!isManifoldError(error, 'state', 'io', 'try-later', 'api')) throw error;

@@ -1,15 +1,13 @@
 // The addresses of all attachments of a pod, claimed at once before the first interface is made: a pod for which one
 // network has no address left takes none from the others.
-import { claimForPod, claimRequestOf, ownerOf } from '../ipam/claims.ts';
+import { claimForPod, claimRequestOf } from '../ipam/claims.ts';
 import { DEADLINE_MS } from '../ipam/cluster-deps.ts';
 import { type IpamConfig, leasePlaceOf, parseIpamConfig } from '../ipam/config.ts';
 import type { ClaimRequest } from '../ipam/lease-store.ts';
-import { nodeNameOf } from '../ipam/node-name.ts';
 import { openLeaseStore } from '../ipam/open-lease-store.ts';
-import { ownInCluster } from '../ipam/other-store.ts';
 import { completedConfig, isOurIpam } from '../ipam/our-ipam.ts';
-import { withPools } from '../ipam/pool-reference.ts';
-import { describePod, podOf } from '../pkg/attach/deps.ts';
+import { resolvePools } from '../ipam/resolve-pools.ts';
+import { describePod } from '../pkg/attach/deps.ts';
 import type { Call, JsonObject } from '../pkg/cni/plugin.ts';
 import { deriveConfig } from '../pkg/cni/run-list.ts';
 import { isManifoldError, ManifoldError } from '../pkg/errors/manifold-error.ts';
@@ -76,26 +74,10 @@ function configsOf(
 }
 
 async function wishOf(deps: MetaDeps, record: AttachmentRecord, raw: JsonObject): Promise<Wish> {
-  const parsed = parseIpamConfig(raw);
-  const config = await withPoolsRead(deps, parsed, record);
-  return { config, request: claimRequestOf(config, { ...record, network: networkNameOf(record) }) };
-}
-
-async function withPoolsRead(
-  deps: MetaDeps,
-  config: IpamConfig,
-  record: AttachmentRecord,
-): Promise<IpamConfig> {
-  if (config.kubeconfig === undefined) return config;
-  const { now } = deps;
-  const store = deps.openStore(config);
-  const poolDeps = { client: deps.kube(config.kubeconfig), store, now };
-  const holder = { owner: ownerOf(record), ifname: record.ifname, network: networkNameOf(record) };
-  const user = {
-    ...{ pod: podOf(record.args), nodeName: nodeNameOf(config.nodeName) },
-    own: config.pools.length === 0 ? [] : ownInCluster(store, holder),
-  };
-  return withPools(config, poolDeps, user, AbortSignal.timeout(DEADLINE_MS.claim));
+  const claimant = { ...record, network: networkNameOf(record) };
+  const signal = AbortSignal.timeout(DEADLINE_MS.claim);
+  const config = await resolvePools(deps, parseIpamConfig(raw), claimant, signal);
+  return { config, request: claimRequestOf(config, claimant) };
 }
 
 /** Frees what was claimed for an attachment whose plugins were never called. None is no error. */
