@@ -2,7 +2,7 @@
 // changed hands since it was looked at.
 import { isSameCluster } from '../pkg/kube/cluster-identity.ts';
 import type { KubeClient } from '../pkg/kube/kube-client.ts';
-import { isKubeError } from '../pkg/kube/kube-error.ts';
+import { ifFound, isKubeError } from '../pkg/kube/kube-error.ts';
 import type { ClusterLeaseRecord } from '../pkg/state/node-store.ts';
 import type { ClusterDeps } from './cluster-deps.ts';
 import { clusterOf, sayElsewhere } from './cluster-of.ts';
@@ -56,18 +56,11 @@ async function tryEnd(
 }
 
 /** Undefined when there is none. @throws KubeError */
-export async function readLease(
+export const readLease = (
   client: KubeClient,
   name: string,
   signal: AbortSignal,
-): Promise<IpLease | undefined> {
-  try {
-    return await client.get<IpLease>(IP_LEASES, name, { signal });
-  } catch (error) {
-    if (isKubeError(error, 'NotFound')) return undefined;
-    throw error;
-  }
-}
+): Promise<IpLease | undefined> => ifFound(client.get<IpLease>(IP_LEASES, name, { signal }));
 
 /**
  * Marks rows of this node as releasing, in one transaction of its own or the caller's.

@@ -1,6 +1,6 @@
 // The few calls that are made about reservations of Whereabouts.
 import type { KubeClient } from '../../pkg/kube/kube-client.ts';
-import { isKubeError } from '../../pkg/kube/kube-error.ts';
+import { ifFound, isKubeError } from '../../pkg/kube/kube-error.ts';
 import { THEIR_RESERVATIONS, type TheirReservation } from './objects.ts';
 
 export interface WhereaboutsDeps {
@@ -34,42 +34,21 @@ export async function letGo(
 }
 
 /** Undefined when there is none, or Whereabouts is not installed. */
-export async function readReservation(
+export const readReservation = (
   client: KubeClient,
   name: string,
   place: { readonly namespace: string; readonly signal?: AbortSignal },
-): Promise<TheirReservation | undefined> {
-  try {
-    return await client.get<TheirReservation>(THEIR_RESERVATIONS, name, place);
-  } catch (error) {
-    if (isKubeError(error, 'NotFound')) return undefined;
-    throw error;
-  }
-}
+): Promise<TheirReservation | undefined> =>
+  ifFound(client.get<TheirReservation>(THEIR_RESERVATIONS, name, place));
 
 /** Undefined where Whereabouts is not installed. */
-export async function listReservations(client: KubeClient, namespace: string, signal: AbortSignal) {
-  try {
-    return await client.list<TheirReservation>(THEIR_RESERVATIONS, { namespace, signal });
-  } catch (error) {
-    if (isKubeError(error, 'NotFound')) return undefined;
-    throw error;
-  }
-}
+export const listReservations = (client: KubeClient, namespace: string, signal: AbortSignal) =>
+  ifFound(client.list<TheirReservation>(THEIR_RESERVATIONS, { namespace, signal }));
 
 export async function isInstalled(
   { client, namespace }: WhereaboutsDeps,
   signal: AbortSignal,
 ): Promise<boolean> {
-  try {
-    await client.list(THEIR_RESERVATIONS, {
-      namespace: await namespace(),
-      fieldSelector: 'metadata.name=none',
-      signal,
-    });
-    return true;
-  } catch (error) {
-    if (isKubeError(error, 'NotFound')) return false;
-    throw error;
-  }
+  const nothing = { namespace: await namespace(), fieldSelector: 'metadata.name=none', signal };
+  return (await ifFound(client.list(THEIR_RESERVATIONS, nothing))) !== undefined;
 }

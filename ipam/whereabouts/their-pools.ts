@@ -1,7 +1,7 @@
 // The IPPools of Whereabouts that an address may be in: that of its range, or the slices of the nodes.
 import { type Address, parseAddress } from '../../pkg/ip/address.ts';
 import { cidrContains, readCidr } from '../../pkg/ip/cidr.ts';
-import { isKubeError } from '../../pkg/kube/kube-error.ts';
+import { ifFound, isKubeError } from '../../pkg/kube/kube-error.ts';
 import { addressAt, poolName } from './names.ts';
 import { THEIR_POOLS, type TheirAllocation, type TheirPool } from './objects.ts';
 import type { WhereaboutsDeps } from './reservation-client.ts';
@@ -59,13 +59,8 @@ export class TheirPools {
   }
 
   async #get(name: string, signal: AbortSignal): Promise<TheirPool | undefined> {
-    try {
-      const namespace = await this.#deps.namespace();
-      return await this.#deps.client.get<TheirPool>(THEIR_POOLS, name, { namespace, signal });
-    } catch (error) {
-      if (isKubeError(error, 'NotFound')) return undefined;
-      throw error;
-    }
+    const namespace = await this.#deps.namespace();
+    return ifFound(this.#deps.client.get<TheirPool>(THEIR_POOLS, name, { namespace, signal }));
   }
 
   /** Names alone, from what the API server has in memory; read again after a while, for the agent. */

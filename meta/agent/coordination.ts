@@ -1,6 +1,6 @@
 // coordination.k8s.io Leases: how a process says that it lives, and who of many does what one must do.
 import type { KubeClient, KubeObject, KubeResource, ObjectMeta } from '../../pkg/kube/kube-client.ts';
-import { isKubeError } from '../../pkg/kube/kube-error.ts';
+import { ifFound } from '../../pkg/kube/kube-error.ts';
 
 export const COORDINATION_LEASES: KubeResource = {
   group: 'coordination.k8s.io',
@@ -34,18 +34,12 @@ export interface LeasePlace {
 }
 
 /** Undefined when there is none. @throws KubeError */
-export async function readCoordinationLease(
+export const readCoordinationLease = (
   client: KubeClient,
   { namespace, name }: LeasePlace,
   signal: AbortSignal,
-): Promise<CoordinationLease | undefined> {
-  try {
-    return await client.get<CoordinationLease>(COORDINATION_LEASES, name, { namespace, signal });
-  } catch (error) {
-    if (isKubeError(error, 'NotFound')) return undefined;
-    throw error;
-  }
-}
+): Promise<CoordinationLease | undefined> =>
+  ifFound(client.get<CoordinationLease>(COORDINATION_LEASES, name, { namespace, signal }));
 
 /** RFC 3339 with microseconds, as MicroTime wants it. @param ms since the epoch */
 export const microTime = (ms: number): string => new Date(ms).toISOString().replace('Z', '000Z');

@@ -1,12 +1,11 @@
 // What the cluster knows of a lease's pod and node. What may not be read is said, not guessed.
 import type { IpLease } from '../../ipam/ip-lease.ts';
-import type { KubeClient, KubeResource, RawObject } from '../../pkg/kube/kube-client.ts';
+import type { KubeClient, RawObject } from '../../pkg/kube/kube-client.ts';
 import { isKubeError } from '../../pkg/kube/kube-error.ts';
 import { COORDINATION_LEASES } from '../agent/coordination.ts';
 import { heartbeatName, NODES } from '../agent/heartbeat.ts';
 import { RECLAIM_LEASE } from '../agent/leadership.ts';
-
-export const PODS: KubeResource = { group: '', version: 'v1', plural: 'pods', kind: 'Pod', namespaced: true };
+import { PODS } from '../agent/seen-pod.ts';
 
 /** Where the agents keep their heartbeats, unless they are told otherwise. */
 const AGENT_NAMESPACE = 'kube-system';

@@ -4,7 +4,7 @@ import { leaseName } from '../../ipam/lease-name.ts';
 import { type Address, formatAddress, readAddress } from '../../pkg/ip/address.ts';
 import { cidrContains, readCidr } from '../../pkg/ip/cidr.ts';
 import type { KubeClient } from '../../pkg/kube/kube-client.ts';
-import { isKubeError } from '../../pkg/kube/kube-error.ts';
+import { ifFound } from '../../pkg/kube/kube-error.ts';
 import { UsageError } from './usage-error.ts';
 
 /** With or without a prefix length, as other tools print it. @throws UsageError */
@@ -34,14 +34,8 @@ export async function leasesOfAddress(
   return found.flatMap((lease) => (lease?.spec.address === formatAddress(address) ? [lease] : []));
 }
 
-async function leaseNamed(client: KubeClient, name: string): Promise<IpLease | undefined> {
-  try {
-    return await client.get<IpLease>(IP_LEASES, name);
-  } catch (error) {
-    if (isKubeError(error, 'NotFound')) return undefined;
-    throw error;
-  }
-}
+const leaseNamed = (client: KubeClient, name: string): Promise<IpLease | undefined> =>
+  ifFound(client.get<IpLease>(IP_LEASES, name));
 
 /** Sentences on what surrounds an address that has no lease. */
 export async function surroundings(

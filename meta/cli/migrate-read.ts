@@ -14,8 +14,8 @@ import {
 import { isOurs } from '../../ipam/whereabouts/our-reservation.ts';
 import { ManifoldError } from '../../pkg/errors/manifold-error.ts';
 import type { KubeClient, KubeObject, KubeResource, RawObject } from '../../pkg/kube/kube-client.ts';
-import { isKubeError } from '../../pkg/kube/kube-error.ts';
-import { PODS } from './lease-facts.ts';
+import { ifFound } from '../../pkg/kube/kube-error.ts';
+import { PODS } from '../agent/seen-pod.ts';
 
 const DEFINITIONS: KubeResource = {
   group: 'k8s.cni.cncf.io',
@@ -78,10 +78,6 @@ async function listIfThere<T extends KubeObject>(
   resource: KubeResource,
   signal: AbortSignal | undefined,
 ): Promise<readonly T[] | undefined> {
-  try {
-    return (await client.list<T>(resource, signal === undefined ? {} : { signal })).items;
-  } catch (error) {
-    if (isKubeError(error, 'NotFound')) return undefined;
-    throw error;
-  }
+  const list = await ifFound(client.list<T>(resource, signal === undefined ? {} : { signal }));
+  return list?.items;
 }

@@ -2,7 +2,7 @@
 import { type CallLimit, callLimit } from './call-limit.ts';
 import type { Call, createCaller } from './caller.ts';
 import type { KubeResource, Place } from './kube-client.ts';
-import { isKubeError } from './kube-error.ts';
+import { ifFound } from './kube-error.ts';
 import { nameOf, objectOf, pathOf } from './resource-path.ts';
 import type { Asked } from './status.ts';
 
@@ -51,13 +51,7 @@ export function createCalls({ caller, server, timeoutMs }: CallsParts): Calls {
         limit.end();
       }
     },
-    async find<T>(resource: KubeResource, name: string, place: Place, limit: CallLimit) {
-      try {
-        return await read<T>(resource, name, place, limit);
-      } catch (error) {
-        if (isKubeError(error, 'NotFound')) return undefined;
-        throw error;
-      }
-    },
+    find: <T>(resource: KubeResource, name: string, place: Place, limit: CallLimit) =>
+      ifFound(read<T>(resource, name, place, limit)),
   };
 }

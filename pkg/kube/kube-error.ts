@@ -68,3 +68,13 @@ const CODES: Readonly<Partial<Record<KubeReason, ErrorCode>>> = {
 export function isKubeError(error: unknown, ...reasons: KubeReason[]): error is KubeError {
   return error instanceof KubeError && (reasons.length === 0 || reasons.includes(error.reason));
 }
+
+/** What the call answers; undefined where it answers that there is no such thing. @throws KubeError of any other kind */
+export async function ifFound<T>(call: Promise<T>): Promise<T | undefined> {
+  try {
+    return await call;
+  } catch (error) {
+    if (isKubeError(error, 'NotFound')) return undefined;
+    throw error;
+  }
+}
